@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The neck from the kernel to the core: what src/shim and src/platform/host may call. Implemented in src/core.
+ *
+ * The hook functions (bc_wrap_*, bc_free_*) are not declared here: only src/shim/trampolines.S knows them, and the
+ * signatures belong to each kernel line (src/core/hooks.cc).
+ */
+#ifndef BEANCOUNTER_CORE_H
+#define BEANCOUNTER_CORE_H
+
+#include <beancounter/platform.h>
+
+BC_BEGIN_C
+
+/* sleep: 0, or -ENOMEM with nothing left behind. Nothing is charged before bc_core_start(). */
+int bc_core_init(const struct bc_config *config);
+/* sleep: after the last hook has gone and bc_core_work() cannot run any more. */
+void bc_core_exit(void);
+/* The first wrapper may run from here on. */
+void bc_core_hooks(bc_u32 in_place);
+
+/*
+ * One round of everything slow: faces of new containers, stops, verdicts. sleep; bc_core_work(), bc_render() and
+ * bc_control() exclude each other by a mutex of the caller.
+ *
+ * What takes long or waits for readers is left to the caller, to be done without that mutex.
+ */
+struct bc_round {
+	bc_u32 next_ms;	       /* until the next round is wanted; 0: when kicked */
+	bc_u32 drain;	       /* 0: none; 1: rcu_barrier(); 2: all that is on its way to a free, system-wide */
+	bc_u32 faces_gone;     /* number of IDs whose /proc/beancounter/ID has to go */
+	bc_u32 face_gone[64];
+};
+void bc_core_work(struct bc_round *round);
+
+/*
+ * Task life, from tracepoints (any). `ns` is the container's pid namespace, the one at level 1. A new container is
+ * made here and its ID returned, for the caller to give it its face before the forking task returns to user space; else 0.
+ */
+bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at_load);
+/* The last thread of pid 1 of the namespace is exiting. any */
+void bc_init_exited(const void *ns);
+
+/* A cache is being destroyed or a module's text is going: call sites that refer to them must not match again. any */
+void bc_cache_gone(const void *cache);
+void bc_text_going(bc_u64 start, bc_u64 end);
+
+/* Functions whose allocations are the allocator's own and get no owner; found by the shim when loading. */
+bool bc_unowned_range(bc_u64 start, bc_u64 end);
+/* The names to look up for that, NULL at the end. */
+const char *bc_unowned_name(bc_u32 index);
+
+/* Text of a file, made at open. The caller frees with bc_text_free(). */
+enum bc_file {
+	BC_FILE_BEANCOUNTERS,	/* id: 0 the host's view, else that container's */
+	BC_FILE_CONTAINERS,
+	BC_FILE_HEALTH,
+	BC_FILE_RESOURCES,
+	BC_FILE_OBJECTS,
+	BC_FILE_LEAKS,
+};
+struct bc_text {
+	char *data;
+	unsigned long length;
+	unsigned long capacity;
+	bool failed; /* memory ran out */
+};
+int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text); /* sleep; 0, -ENOENT, -ENOMEM */
+void bc_text_free(struct bc_text *text);
+/* The ID of the container whose level-1 pid namespace this is, 0 where there is none. any */
+bc_u32 bc_container_id(const void *ns);
+
+/* sleep: a whole write to /proc/beancounter/control; 0 or -EINVAL, -ENOENT, -EEXIST with nothing changed. */
+int bc_control(const char *text, unsigned long length);
+
+BC_END_C
+
+#endif

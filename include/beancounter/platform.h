@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The neck from the core to the kernel: all that src/core asks of the world outside, and nothing else. Implemented by
+ * src/shim over Linux and by src/platform/host over the C library, which makes the unit tests' rig.
+ *
+ * What the hot path needs without a call (per-CPU adds, the preemption count, the current task) is not here but in
+ * platform/inline.h, likewise written twice.
+ *
+ * "any": callable from a hook, i.e. with interrupts off and any lock held. "sleep": process context only.
+ */
+#ifndef BEANCOUNTER_PLATFORM_H
+#define BEANCOUNTER_PLATFORM_H
+
+#include <beancounter/types.h>
+
+BC_BEGIN_C
+
+/* One for each CPU. The offsets are used by src/shim/trampolines.S through offsets.h. */
+struct bc_cpu {
+	bc_s64 in_flight; /* wrappers entered less wrappers left on this CPU; only the sum over all CPUs means something */
+	void *last;	  /* the container charged last on this CPU: a cache, written with preemption off */
+};
+
+/* What the core is told at start-up. */
+struct bc_config {
+	bc_u64 pages;	       /* page frames the ledger has to cover: highest possible address >> page shift */
+	bc_u32 cpus;	       /* possible CPUs */
+	bc_u32 max_containers; /* parameter */
+	bc_u32 settle_ms;      /* parameter: the longest wait for a verdict once the tasks are gone */
+	bc_u32 site_bits;      /* log2 of the site table's size */
+	bc_u32 hooks;	       /* hooks in the table of this kernel */
+};
+
+/* Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. */
+void *bc_page_alloc(bc_u32 gfp);		 /* any: one zeroed page, NULL without memory */
+void bc_page_free(void *page);			 /* any */
+void *bc_mem_alloc(unsigned long size, bc_u32 gfp); /* any: zeroed, aligned to 32; enters the allocator past the hooks */
+void bc_mem_free(void *mem);			 /* any */
+void *bc_big_alloc(unsigned long size);		 /* sleep: zeroed */
+void bc_big_free(void *mem);			 /* sleep */
+void *bc_percpu_alloc(unsigned long size);	 /* any (non-blocking): zeroed; NULL without memory */
+void bc_percpu_free(void *percpu);		 /* sleep */
+
+/* Locks are leaves: nothing is called with one held but what is marked "any" here. Interrupts are off inside. */
+enum bc_lock_id { BC_LOCK_SITES, BC_LOCK_CONTAINERS, BC_LOCKS };
+unsigned long bc_lock(enum bc_lock_id lock);
+void bc_unlock(enum bc_lock_id lock, unsigned long flags);
+
+void bc_synchronize_rcu(void); /* sleep: waits for every section with preemption off */
+void bc_cond_resched(void);    /* sleep */
+void bc_resched(void);	       /* any: what preempt_enable() does when the count falls to zero with a reschedule due */
+void bc_kick_worker(void);     /* any: bc_core_work() runs soon; by irq_work, so it takes no lock */
+bc_u64 bc_now_ms(void);	       /* any: monotonic */
+
+/* Copies without faulting; false where the address cannot be read. any */
+bool bc_read(void *to, const void *from, unsigned long size);
+
+/* The allocator. */
+bool bc_cache_describe(const void *cache, bc_u32 *stride, bool *reclaimable, char *name, unsigned long len); /* any */
+/* The object that starts in [page + low, page + high): its exact address, 0 if the page is no slab any more. any */
+bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride);
+/* The return address of the first caller outside the slab allocator's own functions. any */
+bc_u64 bc_true_caller(void);
+
+/* Symbols. */
+int bc_symbol(bc_u64 address, char *text, unsigned long len); /* any: "function+0x1d", "function+0x1d[module]" */
+int bc_pointer_text(bc_u64 address, char *text, unsigned long len); /* obeys kptr_restrict, for the current reader */
+
+/* Tasks and pid namespaces. */
+struct bc_tasks {
+	bc_u32 pids;	   /* struct pids that still hold a number in the namespace */
+	bc_u32 zombies;	   /* of the tasks there */
+	bc_s32 zombie;	   /* host pid of one of them, 0 if none */
+	bc_s32 parent;	   /* host pid of its parent */
+	char parent_comm[16];
+};
+void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search); /* sleep; search: also fill what needs a walk */
+/* Of the first task, if it is still there: command and cgroup path (unchanged otherwise). any */
+void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len);
+bc_u32 bc_pidns_inum(const void *ns);				    /* any */
+void bc_pidns_get(const void *ns);				    /* any */
+void bc_pidns_put(const void *ns);				    /* sleep */
+void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this container from here on */
+
+/* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object may be
+ * freed meanwhile. any, with preemption off */
+enum bc_probe {
+	BC_PROBE_DENTRY,     /* struct dentry */
+	BC_PROBE_INODE,	     /* an object with a struct inode somewhere inside */
+	BC_PROBE_TREE_NODE,  /* struct xa_node: of a page cache, or an idr of the host's */
+	BC_PROBE_USER,	     /* struct user_struct */
+	BC_PROBE_MM,	     /* struct mm_struct */
+};
+struct bc_probed {
+	bool known;    /* the object was understood */
+	bc_s64 extra;  /* references that nothing of the caches explains; 0: only cached */
+	char text[64]; /* for the report: "uid=1000,count=1"; no blanks */
+};
+void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);
+
+/* Announces a container's face, /proc/beancounter/ID. Twice is once. sleep */
+bool bc_face_add(bc_u32 id);
+
+/* The log and trace events, from the worker only. */
+void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes, const char *worst);
+
+/* Totals of the kernel's slab memory, in bytes: what a host's row is made of. any */
+void bc_slab_totals(bc_u64 *unreclaimable, bc_u64 *reclaimable);
+
+BC_END_C
+
+#endif

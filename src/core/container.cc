@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "container.h"
+
+#include "health.h"
+#include "lock.h"
+#include "text.h"
+
+namespace bc {
+
+constinit Containers containers{};
+
+Held held(const Container &c, ByteKind kind)
+{
+	const ByteCounter &counter = c.bytes[static_cast<size_t>(kind)];
+	Held sum{counter.bytes(), counter.objects()};
+	platform::PreemptOff section; // the cells may be given up by the worker
+	if (const Cells *cells = c.cells.acquire(); cells != nullptr) {
+		for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
+			const Unpacked part =
+			    unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
+			sum.bytes += part.bytes;
+			sum.objects += part.objects;
+		}
+	}
+	return {sum.bytes < 0 ? 0 : sum.bytes, sum.objects < 0 ? 0 : sum.objects};
+}
+
+Held held(const Container &c)
+{
+	const Held k = held(c, ByteKind::kmemsize);
+	const Held d = held(c, ByteKind::dcachesize);
+	return {k.bytes + d.bytes, k.objects + d.objects};
+}
+
+s64 maxheld(const Container &c, ByteKind kind)
+{
+	const s64 now = held(c, kind).bytes;
+	const s64 peak = c.bytes[static_cast<size_t>(kind)].maxheld();
+	return now > peak ? now : peak;
+}
+
+bool Containers::init(u32 most, u32 cpus)
+{
+	most_ = most + 2; // index 0 is nobody, 1 the overflow
+	cpus_ = cpus;
+	by_index_ = static_cast<Atomic<Container *> *>(bc_big_alloc(most_ * sizeof(*by_index_)));
+	overflow_ = static_cast<Container *>(bc_mem_alloc(sizeof(Container), ~0u));
+	if (by_index_ == nullptr || overflow_ == nullptr) {
+		exit();
+		return false;
+	}
+	overflow_->index = OwnerIndex{1};
+	overflow_->id = ContainerId{999999999};
+	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
+	by_index_[1].release(overflow_);
+	next_id_ = 1;
+	next_index_ = 2;
+	return true;
+}
+
+void Containers::exit()
+{
+	if (by_index_ != nullptr) {
+		for (u32 i = 2; i < most_; ++i) {
+			Container *c = by_index_[i].relaxed();
+			if (c == nullptr)
+				continue;
+			if (c->ns.relaxed() != nullptr)
+				bc_pidns_put(c->ns.relaxed());
+			destroy(c);
+		}
+	}
+	for (auto &bucket : hash_)
+		bucket.set_relaxed(nullptr);
+	bc_mem_free(overflow_);
+	bc_big_free(by_index_);
+	overflow_ = nullptr;
+	by_index_ = nullptr;
+	overflow_used_.set_relaxed(0);
+	count_.set_relaxed(0);
+}
+
+Container *Containers::find(const void *ns) const
+{
+	for (Container *c = hash_[bucket(ns)].acquire(); c != nullptr;
+	     c = __atomic_load_n(&c->next_in_hash, __ATOMIC_ACQUIRE)) {
+		if (c->ns.relaxed() == ns)
+			return c;
+	}
+	return nullptr;
+}
+
+Container *Containers::find_id(ContainerId id) const
+{
+	for (u32 i = 1; i < most_; ++i) {
+		Container *c = by_index_[i].acquire();
+		if (c != nullptr && c->id == id && (c != overflow_ || overflow_used()))
+			return c;
+	}
+	return nullptr;
+}
+
+Container *Containers::find_name(const char *name) const
+{
+	for (u32 i = 2; i < most_; ++i) {
+		Container *c = by_index_[i].acquire();
+		if (c != nullptr && same_text(c->name, name))
+			return c;
+	}
+	return nullptr;
+}
+
+Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made)
+{
+	made = false;
+	if (Container *c = find(ns); c != nullptr)
+		return c;
+
+	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
+	auto *fresh = static_cast<Container *>(bc_mem_alloc(sizeof(Container), 0));
+	// From within an allocation we do not enter the per-CPU allocator, which may queue work: the worker sees to it.
+	Cells *cells =
+	    fresh == nullptr || init == 0 ? nullptr : static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
+	Container *spare = fresh;
+	Container *result = overflow_;
+	{
+		Lock lock{BC_LOCK_CONTAINERS};
+		Container *seen = find(ns);
+		u32 index = 0;
+		for (u32 tried = 2; seen == nullptr && fresh != nullptr && tried < most_; ++tried) {
+			const u32 i = next_index_;
+			next_index_ = next_index_ + 1 == most_ ? 2 : next_index_ + 1;
+			if (by_index_[i].relaxed() == nullptr) {
+				index = i;
+				break;
+			}
+		}
+		if (seen != nullptr) {
+			result = seen;
+		} else if (index != 0) {
+			fresh->ns.set_relaxed(ns);
+			fresh->cells.set_relaxed(cells);
+			fresh->index = OwnerIndex{static_cast<u16>(index)};
+			while (find_id(ContainerId{next_id_}) != nullptr)
+				++next_id_;
+			fresh->id = ContainerId{next_id_++};
+			fresh->pidns = bc_pidns_inum(ns);
+			fresh->init = init;
+			fresh->since_load = at_load;
+			copy_text(fresh->command, sizeof(fresh->command), comm);
+			fresh->born_ms = bc_now_ms();
+			fresh->settled_ms = fresh->born_ms;
+			fresh->blind_at_start = health.blind();
+			bc_pidns_get(ns);
+			Atomic<Container *> &head = hash_[bucket(ns)];
+			fresh->next_in_hash = head.relaxed();
+			by_index_[index].release(fresh);
+			head.release(fresh);
+			count_.add(1);
+			made = true;
+			result = fresh;
+			spare = nullptr;
+		}
+	}
+	if (spare != nullptr) {
+		if (cells != nullptr)
+			bc_percpu_free(cells);
+		bc_mem_free(spare);
+	}
+	if (result == overflow_) {
+		overflow_used_.set_relaxed(1);
+		health.count(Loss::containers_lost);
+	}
+	return result;
+}
+
+void Containers::unhash(Container &c)
+{
+	Lock lock{BC_LOCK_CONTAINERS};
+	const void *ns = c.ns.relaxed();
+	Atomic<Container *> &head = hash_[bucket(ns)];
+	if (head.relaxed() == &c) {
+		head.release(c.next_in_hash);
+	} else {
+		for (Container *p = head.relaxed(); p != nullptr; p = p->next_in_hash) {
+			if (p->next_in_hash == &c) {
+				__atomic_store_n(&p->next_in_hash, c.next_in_hash, __ATOMIC_RELEASE);
+				break;
+			}
+		}
+	}
+	c.ns.set_relaxed(nullptr);
+}
+
+void Containers::forget_namespace(Container &c)
+{
+	const void *ns = c.ns.relaxed();
+	if (ns == nullptr)
+		return;
+	unhash(c);
+	bc_cpu_forget(&c);
+	bc_synchronize_rcu(); // nobody walks the hash through it any more
+	bc_pidns_put(ns);
+}
+
+void Containers::unpublish(Container &c)
+{
+	Lock lock{BC_LOCK_CONTAINERS};
+	by_index_[c.index.value].release(nullptr);
+	count_.add(static_cast<u32>(-1));
+}
+
+void Containers::destroy(Container *c)
+{
+	if (Cells *cells = c->cells.relaxed(); cells != nullptr)
+		bc_percpu_free(cells);
+	bc_mem_free(c);
+}
+
+bool Containers::renumber(Container &c, ContainerId id)
+{
+	Lock lock{BC_LOCK_CONTAINERS};
+	if (Container *taken = find_id(id); taken != nullptr && taken != &c)
+		return false;
+	c.id = id;
+	return true;
+}
+
+} // namespace bc

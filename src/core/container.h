@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+// A container: a pid namespace right below the host's, from its first task on.
+//
+// Life of one, and who makes each move:
+//
+//   running --(init's thread group has exited: task tracepoint)--> settling
+//   settling --(the namespace has no pid any more: worker)--> draining, the namespace pointer is given up
+//   settling --(verdict: worker)--> clean | held | leaked
+//   held, leaked --(the last object was freed after all: worker)--> clean
+//   clean --(more than kStoppedKept stopped ones: worker)--> gone
+//
+// Memory: looked up under preemption off (by namespace, or by the owner index of a slot); unpublished by the worker only, when
+// nothing is charged, and freed after a grace period, since the free that brought a counter to zero may still be folding.
+#pragma once
+
+#include "atomic.h"
+#include "counter.h"
+#include "types.h"
+
+#include <platform/inline.h>
+
+namespace bc {
+
+enum class State : u8 { running, settling, clean, held, leaked };
+inline constexpr const char *kStateNames[] = {"running", "settling", "clean", "held", "leaked"};
+constexpr bool stopped(State s) { return s >= State::clean; }
+constexpr bool may_become(State from, State to)
+{
+	switch (from) {
+	case State::running:
+		return to == State::settling;
+	case State::settling:
+		return to == State::clean || to == State::held || to == State::leaked;
+	case State::held:
+	case State::leaked:
+		return to == State::clean || to == State::held || to == State::leaked;
+	case State::clean:
+		return false;
+	}
+	return false;
+}
+static_assert(!may_become(State::running, State::clean), "a verdict comes after settling");
+static_assert(may_become(State::leaked, State::clean), "a late free turns a verdict around");
+
+inline constexpr u32 kStoppedKept = 64;
+inline constexpr u32 kExcuses = 24; // rows of the class table, verdict.h
+
+struct Excused {
+	u32 objects;
+	u64 bytes;
+};
+
+struct Container {
+	// The fast path's line.
+	Atomic<const void *> ns; // level-1 pid namespace; nullptr once its last task is gone
+	Atomic<Cells *> cells;	 // per-CPU; nullptr until there is memory: then charges go to `bytes` directly
+	OwnerIndex index;
+	ByteCounter bytes[kByteKinds];
+
+	Container *next_in_hash; // written under BC_LOCK_CONTAINERS, read with preemption off
+	ContainerId id;
+	u32 pidns; // inode number
+	s32 init;  // host pid of the first task
+	bool since_load;
+	bool has_face; // /proc/beancounter/ID exists: the worker's
+	char name[64];
+	char command[20];
+	char cgroup[192];
+
+	Atomic<u8> state;
+	Atomic<u8> init_exited;	 // set by the tracepoint, read by the worker
+	Atomic<u8> dismissed;
+	u64 born_ms;
+	u64 settled_ms; // of the last change of state
+	s64 blind_at_start; // health.blind() then
+
+	// The worker's own, while settling.
+	bool tasks_gone;
+	u64 gone_ms;	   // when they were
+	u64 next_look_ms;
+	u32 drains;	   // complete drains since then
+	s64 last_objects;  // at the last look, to see movement
+	u64 unchanged_ms;  // since when
+	char waits[64];
+	Excused excused[kExcuses]; // what was handed over, by row of the class table
+
+	State current() const { return static_cast<State>(state.relaxed()); }
+};
+
+struct Held {
+	s64 bytes;
+	s64 objects;
+};
+// Atomic + cells. Not below zero: what moves while we look can make the sum look so.
+Held held(const Container &c, ByteKind kind);
+Held held(const Container &c);
+s64 maxheld(const Container &c, ByteKind kind);
+
+class Containers {
+      public:
+	bool init(u32 most, u32 cpus);
+	void exit();
+
+	// The container of a namespace, nullptr where it is not known (yet). Preemption off.
+	Container *find(const void *ns) const;
+	// ... made where it is not there; the shared overflow container where there is no room or memory for it. Any context.
+	Container *find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made);
+	Container *find_id(ContainerId id) const; // preemption off, or the worker's mutex
+	Container *find_name(const char *name) const;
+	Container *at(OwnerIndex index) const { return by_index_[index.value].acquire(); }
+
+	// Newest id first; with the worker's mutex held, which keeps every container in place.
+	template <class Visit> void each(Visit &&visit) const
+	{
+		for (u32 i = most_; i-- > 1;) {
+			if (Container *c = by_index_[i].acquire(); c != nullptr && c != overflow_)
+				visit(*c);
+		}
+	}
+	Container *overflow() const { return overflow_; }
+	bool overflow_used() const { return overflow_used_.relaxed() != 0; }
+
+	// The namespace pointer is given up: nothing finds the container by it any more. Sleeps.
+	void forget_namespace(Container &c);
+	// Unpublishes; the caller frees after a grace period with destroy().
+	void unpublish(Container &c);
+	void destroy(Container *c);
+	bool renumber(Container &c, ContainerId id); // false: taken
+
+	u32 cpus() const { return cpus_; }
+	u32 count() const { return count_.relaxed(); }
+
+      private:
+	static constexpr u32 kBuckets = 256;
+	static u32 bucket(const void *ns) { return static_cast<u32>(reinterpret_cast<u64>(ns) * 0x9e3779b97f4a7c15ull >> 56); }
+	void unhash(Container &c);
+
+	Atomic<Container *> *by_index_ = nullptr;
+	Atomic<Container *> hash_[kBuckets];
+	Container *overflow_ = nullptr;
+	Atomic<u32> overflow_used_;
+	u32 most_ = 0;
+	u32 cpus_ = 0;
+	u32 next_id_ = 1;
+	u32 next_index_ = 2;
+	Atomic<u32> count_;
+};
+
+extern Containers containers;
+
+} // namespace bc

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+// The neck: every function of core.h that belongs to no one part.
+#include <beancounter/core.h>
+
+#include "charge.h"
+#include "control.h"
+#include "error.h"
+#include "render.h"
+#include "stop.h"
+#include "unowned.h"
+
+namespace bc {
+
+constinit Health health{};
+
+namespace {
+bc_config g_config{};
+Atomic<u32> g_hooks;
+
+} // namespace
+
+} // namespace bc
+
+using namespace bc;
+
+extern "C" {
+
+int bc_core_init(const struct bc_config *config)
+{
+	g_config = *config;
+	health.reset();
+	stopper.init(config->settle_ms);
+	if (sites.init() && containers.init(config->max_containers, config->cpus) && bc_ledger.init(config->pages))
+		return 0;
+	bc_core_exit();
+	return kNoMemory;
+}
+
+void bc_core_exit(void)
+{
+	bc_ledger.exit();
+	containers.exit();
+	sites.exit();
+}
+
+void bc_core_hooks(bc_u32 in_place) { g_hooks.set_relaxed(in_place); }
+
+void bc_core_work(struct bc_round *round)
+{
+	*round = bc_round{};
+	stopper.round(*round);
+}
+
+bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at_load)
+{
+	platform::PreemptOff section;
+	bool made = false;
+	Container *c = containers.find_or_make(ns, host_pid, comm, at_load, made);
+	if (made)
+		bc_kick_worker();
+	else if (c->init == 0 && c != containers.overflow())
+		c->init = host_pid; // made in a charge, which did not know its first task
+	return made ? c->id.value : 0;
+}
+
+void bc_init_exited(const void *ns)
+{
+	platform::PreemptOff section;
+	if (Container *c = containers.find(ns); c != nullptr) {
+		c->init_exited.release(1);
+		bc_kick_worker();
+	}
+}
+
+bc_u32 bc_container_id(const void *ns)
+{
+	platform::PreemptOff section;
+	const Container *c = containers.find(ns);
+	return c == nullptr ? 0 : c->id.value;
+}
+
+void bc_cache_gone(const void *cache) { sites.cache_gone(reinterpret_cast<u64>(cache)); }
+void bc_text_going(bc_u64 start, bc_u64 end) { sites.text_going(start, end); }
+bool bc_unowned_range(bc_u64 start, bc_u64 end) { return sites.add_unowned(start, end); }
+const char *bc_unowned_name(bc_u32 index) { return index < kUnownedCount ? kUnowned[index].function : nullptr; }
+
+int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
+{
+	*text = bc_text{};
+	Text out{*text};
+	const Container *c = nullptr;
+	if (id != 0 || (file != BC_FILE_BEANCOUNTERS && file != BC_FILE_CONTAINERS && file != BC_FILE_HEALTH)) {
+		c = containers.find_id(ContainerId{id});
+		if (c == nullptr)
+			return kNoEntry;
+	}
+	bool complete = true;
+	switch (file) {
+	case BC_FILE_BEANCOUNTERS:
+		render_beancounters(out, c);
+		break;
+	case BC_FILE_CONTAINERS:
+		render_containers(out);
+		break;
+	case BC_FILE_HEALTH:
+		render_health(out, g_hooks.relaxed(), g_config.hooks);
+		break;
+	case BC_FILE_RESOURCES:
+		render_resources(out, *c);
+		break;
+	case BC_FILE_OBJECTS:
+		complete = render_objects(out, *c);
+		break;
+	case BC_FILE_LEAKS:
+		complete = render_leaks(out, *c);
+		break;
+	}
+	if (!complete || text->failed) {
+		bc_text_free(text);
+		return kNoMemory;
+	}
+	return 0;
+}
+
+} // extern "C"

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+// Our own losses. A tool that hides its blind spots is not trusted, so every path that gives up counts here, and every
+// report can say whether something was missed while its container lived.
+#pragma once
+
+#include "atomic.h"
+
+namespace bc {
+
+enum class Loss : u8 {
+	missed,		 // objects not charged for want of memory or room in a table
+	forced,		 // charges let through above a limit
+	unknown,	 // frees of a recorded object whose container is not there
+	reentered,	 // hooks entered from within a hook's own work
+	stale,		 // slots that were not empty when an object was recorded: a free we never saw
+	sites_lost,	 // call sites without a place in the table
+	containers_lost, // containers without a place of their own
+	clamped,	 // counters that would have gone below zero
+	kCount
+};
+
+inline constexpr const char *kLossNames[] = {"missed", "forced",     "unknown",		"reentered",
+					     "stale",  "sites_lost", "containers_lost", "clamped"};
+static_assert(sizeof(kLossNames) / sizeof(kLossNames[0]) == static_cast<size_t>(Loss::kCount));
+
+class Health {
+      public:
+	void count(Loss loss, s64 n = 1) { losses_[static_cast<size_t>(loss)].add(n); }
+	void reset()
+	{
+		for (auto &loss : losses_)
+			loss.set_relaxed(0);
+	}
+	s64 of(Loss loss) const { return losses_[static_cast<size_t>(loss)].relaxed(); }
+
+	// What makes a verdict of "clean" doubtful: an object that was never recorded cannot be seen to survive.
+	s64 blind() const { return of(Loss::missed) + of(Loss::sites_lost) + of(Loss::stale) + of(Loss::unknown); }
+
+      private:
+	Atomic<s64> losses_[static_cast<size_t>(Loss::kCount)];
+};
+
+extern Health health;
+
+} // namespace bc

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "ledger.h"
+
+#include <platform/inline.h>
+
+extern "C" {
+constinit bc::Ledger bc_ledger{};
+}
+
+namespace bc {
+
+namespace {
+// Read only, ever: record_slow() replaces it in `top` before it writes.
+alignas(kPageSize) constinit Atomic<u64> g_zero_chunk[Ledger::kChunkWords];
+} // namespace
+
+Atomic<u64> *Ledger::zero_chunk() { return g_zero_chunk; }
+
+bool Ledger::init(u64 pages)
+{
+	const u64 chunks = (pages + kChunkWords - 1) >> kChunkShift;
+	auto *top = static_cast<Atomic<Atomic<u64> *> *>(bc_big_alloc(chunks * sizeof(*top_)));
+	if (top == nullptr)
+		return false;
+	for (u64 c = 0; c < chunks; ++c)
+		top[c].set_relaxed(zero_chunk());
+	top_ = top;
+	chunks_ = chunks;
+	bytes_.set_relaxed(static_cast<s64>(chunks * sizeof(*top_)));
+	limit_ = pages;
+	return true;
+}
+
+void Ledger::exit()
+{
+	for (u64 c = 0; c < chunks_; ++c) {
+		Atomic<u64> *chunk = top_[c].relaxed();
+		if (chunk == zero_chunk())
+			continue;
+		for (u32 w = 0; w < kChunkWords; ++w) {
+			if (is_array(chunk[w].relaxed()))
+				bc_mem_free(array_of(chunk[w].relaxed()));
+		}
+		bc_page_free(chunk);
+		bc_cond_resched();
+	}
+	limit_ = 0;
+	reclaim();
+	bc_big_free(top_);
+	top_ = nullptr;
+	chunks_ = 0;
+	bytes_.set_relaxed(0);
+	arrays_.set_relaxed(0);
+}
+
+Atomic<u64> *Ledger::chunk_for(u64 page, u32 gfp)
+{
+	Atomic<Atomic<u64> *> &entry = top_[page >> kChunkShift];
+	Atomic<u64> *seen = entry.acquire();
+	if (seen != zero_chunk())
+		return seen;
+	auto *fresh = static_cast<Atomic<u64> *>(bc_page_alloc(gfp));
+	if (fresh == nullptr)
+		return nullptr;
+	if (!entry.compare_exchange(seen, fresh)) {
+		bc_page_free(fresh);
+		return seen;
+	}
+	bytes_.add(kPageSize);
+	return fresh;
+}
+
+void Ledger::retire(u64 word)
+{
+	Atomic<u64> *array = array_of(word);
+	u64 head = retired_.relaxed();
+	do {
+		// Bit 63 keeps the link from looking like a slot; the list's end has it too.
+		array[0].set_relaxed(head | u64{1} << 63);
+	} while (!retired_.compare_exchange(head, reinterpret_cast<u64>(array) | (word & kTagMask)));
+}
+
+void Ledger::reclaim()
+{
+	u64 list = retired_.exchange(0);
+	if (list << 1 == 0)
+		return;
+	bc_synchronize_rcu();
+	while (list << 1 != 0) {
+		Atomic<u64> *array = array_of(list);
+		bytes_.add(-s64{array_bytes(static_cast<u32>(list & kTagMask))});
+		arrays_.add(-1);
+		list = array[0].relaxed();
+		bc_mem_free(array);
+	}
+}
+
+u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32 gfp)
+{
+	if (page >= limit_) // memory that came after loading, or is not in the linear map
+		return kNotRecorded;
+	Atomic<u64> *chunk = chunk_for(page, gfp);
+	if (chunk == nullptr)
+		return kNotRecorded;
+	Atomic<u64> &word = chunk[page & (kChunkWords - 1)];
+	const u32 shift = shift_of(stride);
+
+	if (shift >= kPageShift) {
+		const u64 old = word.exchange(slot.raw());
+		return old;
+	}
+
+	u64 seen = word.acquire();
+	u64 replaced = 0;
+	while (!is_array(seen) || (seen & kTagMask) != shift) {
+		void *array = bc_mem_alloc(array_bytes(shift), gfp);
+		if (array == nullptr)
+			return kNotRecorded;
+		const u64 fresh = reinterpret_cast<u64>(array) | shift;
+		if (word.compare_exchange(seen, fresh)) {
+			bytes_.add(array_bytes(shift));
+			arrays_.add(1);
+			replaced = seen;
+			seen = fresh;
+		} else {
+			bc_mem_free(array); // another CPU was first: look at what it made
+		}
+	}
+	Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
+	const Slot old{place.relaxed()};
+	place.set_relaxed(slot.raw());
+	// Only reachable with something in `place` where another CPU made the array and recorded there: then nothing
+	// was replaced by us.
+	return old.empty() ? replaced : old.raw();
+}
+
+Slot Ledger::take_exclusive(Atomic<u64> &place)
+{
+	u64 seen = place.relaxed();
+	while (!Slot{seen}.empty()) {
+		if (place.compare_exchange(seen, 0))
+			return Slot{seen};
+	}
+	return Slot{};
+}
+
+void Ledger::begin_exclusive()
+{
+	exclusive_.set_relaxed(1);
+	bc_synchronize_rcu();
+}
+
+void Ledger::end_exclusive()
+{
+	// Frees that still take by exchange are right without a walker too; the next walker waits again.
+	exclusive_.set_relaxed(0);
+}
+
+} // namespace bc

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+// The two locks of the core, as guards. Both are raw spinlocks with interrupts off, both are leaves (nothing is locked
+// inside, nothing is called but what platform.h marks "any"), so there is no order between them.
+//
+//   BC_LOCK_SITES	   the site table's free entries, the cache names
+//   BC_LOCK_CONTAINERS   the table and the hash of containers, ids, names
+#pragma once
+
+#include <beancounter/platform.h>
+
+namespace bc {
+
+class Lock {
+      public:
+	explicit Lock(bc_lock_id id) : id_(id), flags_(bc_lock(id)) {}
+	~Lock() { bc_unlock(id_, flags_); }
+	Lock(const Lock &) = delete;
+	Lock &operator=(const Lock &) = delete;
+
+      private:
+	bc_lock_id id_;
+	unsigned long flags_;
+};
+
+} // namespace bc

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+// The text of every file, from the counters, the containers and a survey. Only text is made here. Columns:
+// Documentation/files.md; the old file's bytes: resource.h.
+#pragma once
+
+#include "text.h"
+
+namespace bc {
+
+struct Container;
+
+void render_beancounters(Text &out, const Container *only); // nullptr: the host's view
+void render_containers(Text &out);
+void render_health(Text &out, u32 hooks, u32 hooks_expected);
+void render_resources(Text &out, const Container &c);
+bool render_objects(Text &out, const Container &c); // false: no memory
+bool render_leaks(Text &out, const Container &c);
+
+} // namespace bc

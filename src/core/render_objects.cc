@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+// ID/objects and ID/leaks: one line a group of a survey.
+#include "render.h"
+
+#include "survey.h"
+
+namespace bc {
+
+namespace {
+
+void site_field(Text &out, const Site &site)
+{
+	char symbol[192];
+	sites.symbol(site, symbol, sizeof(symbol));
+	out.field(symbol, 40);
+}
+
+void addresses_field(Text &out, const Group &g)
+{
+	char all[48] = "";
+	u32 used = 0;
+	for (u32 i = 0; i < g.addresses; ++i) {
+		char one[24];
+		bc_pointer_text(g.address[i], one, sizeof(one));
+		if (i != 0)
+			all[used++] = ',';
+		copy_text(all + used, sizeof(all) - used, one);
+		used += length_of(all + used);
+	}
+	out.field(all, 33);
+}
+
+s64 age_seconds(const Group &g)
+{
+	const u32 units = (platform::birth_now().value - g.oldest.value) & ((1u << Slot::kBirthBits) - 1);
+	return static_cast<s64>(u64{units} * kBirthUnitMs / 1000);
+}
+
+const char *resource_name(const Site &site)
+{
+	return kResources[static_cast<size_t>(kByteResource[static_cast<size_t>(site.kind)])].name;
+}
+
+} // namespace
+
+bool render_objects(Text &out, const Container &c)
+{
+	out.right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11).field("cache", 20).field("site", 40);
+	out.right("age", 7).put(" addresses\n");
+	Survey survey;
+	if (!survey.run(c, Survey::Mode::live))
+		return false;
+	for (u32 i = 0; i < survey.size(); ++i) {
+		const Group &g = survey[i];
+		const Site &site = sites[g.site];
+		out.field(static_cast<s64>(g.objects), 9).field(static_cast<s64>(g.bytes), 12);
+		out.field(resource_name(site), 11).field(sites.cache_name(site), 20);
+		site_field(out, site);
+		out.field(age_seconds(g), 7);
+		addresses_field(out, g);
+		out.end_line();
+	}
+	return true;
+}
+
+namespace {
+
+void leak_row(Text &out, const Group &g)
+{
+	const Site &site = sites[g.site];
+	out.field(kVerdictNames[static_cast<size_t>(g.verdict)], 11).field(static_cast<s64>(g.objects), 9);
+	out.field(static_cast<s64>(g.bytes), 12).field(resource_name(site), 11).field(sites.cache_name(site), 20);
+	site_field(out, site);
+	out.field(age_seconds(g), 7).field(g.row == kNoRow ? "" : kClasses[g.row].name, 14);
+	addresses_field(out, g);
+	char text[64];
+	copy_text(text, sizeof(text), g.text);
+	if (g.verdict == Verdict::leaked && text[0] == 0 && g.addresses != 0) {
+		char symbol[192];
+		sites.symbol(site, symbol, sizeof(symbol));
+		if (starts_with(symbol, "alloc_uid+") || starts_with(symbol, "alloc_uid.")) {
+			bc_probed probed{};
+			bc_probe(BC_PROBE_USER, g.address[0], site.stride.value, &probed);
+			copy_text(text, sizeof(text), probed.text);
+		}
+	}
+	out.field(text, 1).end_line();
+}
+
+void excused_row(Text &out, const ClassRow &row, const Excused &e)
+{
+	out.field(kVerdictNames[static_cast<size_t>(row.verdict)], 11).field(s64{e.objects}, 9);
+	out.field(static_cast<s64>(e.bytes), 12).field("", 11).field("", 20).field(row.function, 40).field("", 7);
+	out.field(row.name, 14).field("", 33).field("handed_over", 1).end_line();
+}
+
+} // namespace
+
+bool render_leaks(Text &out, const Container &c)
+{
+	out.field("verdict", 11).right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11);
+	out.field("cache", 20).field("site", 40).right("age", 7).put(' ').field("class", 14).field("addresses", 33);
+	out.put("details\n");
+	if (!stopped(c.current()))
+		return true;
+	if (c.current() != State::clean) {
+		Survey survey;
+		if (!survey.run(c, Survey::Mode::judge))
+			return false;
+		for (u32 i = 0; i < survey.size(); ++i)
+			leak_row(out, survey[i]);
+	}
+	for (u32 row = 0; row < kClassRows; ++row) {
+		if (c.excused[row].objects != 0)
+			excused_row(out, kClasses[row], c.excused[row]);
+	}
+	return true;
+}
+
+} // namespace bc

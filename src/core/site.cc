@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "site.h"
+
+#include "health.h"
+#include "lock.h"
+#include "text.h"
+#include "unowned.h"
+
+namespace bc {
+
+constinit Sites sites{};
+
+bool Sites::init()
+{
+	table_ = static_cast<Site *>(bc_big_alloc(kPlaces * sizeof(Site)));
+	names_ = static_cast<CacheName *>(bc_big_alloc(kNames * sizeof(CacheName)));
+	if (table_ == nullptr || names_ == nullptr) {
+		exit();
+		return false;
+	}
+	copy_text(names_[0].text, sizeof(names_[0].text), "?");
+	names_used_ = 1;
+	return true;
+}
+
+void Sites::exit()
+{
+	if (table_ != nullptr) {
+		for (u32 i = 0; i < kPlaces; ++i)
+			bc_mem_free(const_cast<char *>(table_[i].text.relaxed()));
+	}
+	bc_big_free(table_);
+	bc_big_free(names_);
+	table_ = nullptr;
+	names_ = nullptr;
+	names_used_ = 0;
+	count_.set_relaxed(0);
+	unowned_count_ = 0;
+}
+
+u16 Sites::intern_name(const char *name)
+{
+	for (u32 i = 0; i < names_used_; ++i) {
+		if (same_text(names_[i].text, name))
+			return static_cast<u16>(i);
+	}
+	if (names_used_ == kNames)
+		return 0;
+	copy_text(names_[names_used_].text, sizeof(CacheName::text), name);
+	return static_cast<u16>(names_used_++);
+}
+
+SiteIndex Sites::add(Address caller, CacheKey cache)
+{
+	Stride stride{static_cast<u32>(cache.value)};
+	bool reclaimable = false;
+	char name[sizeof(CacheName::text)] = "kmalloc-large";
+	if (!is_page_backed(cache) && !bc_cache_describe(reinterpret_cast<const void *>(cache.value), &stride.value,
+							 &reclaimable, name, sizeof(name))) {
+		health.count(Loss::sites_lost);
+		return SiteIndex{};
+	}
+
+	Lock lock{BC_LOCK_SITES};
+	u32 i = place_of(caller, cache);
+	while (table_[i].caller.relaxed() != 0) {
+		if (table_[i].caller.relaxed() == caller.value && table_[i].cache.relaxed() == cache.value)
+			return SiteIndex{i}; // another CPU was first
+		i = (i + 1) & (kPlaces - 1);
+	}
+	if (count_.relaxed() >= kMostSites || i == 0) {
+		health.count(Loss::sites_lost);
+		return SiteIndex{};
+	}
+	Site &site = table_[i];
+	site.stride = stride;
+	site.kind = reclaimable ? ByteKind::dcachesize : ByteKind::kmemsize;
+	site.cache_name = intern_name(name);
+	site.unowned = false;
+	for (u32 r = 0; r < unowned_count_; ++r) {
+		if (caller.value >= unowned_[r].start && caller.value < unowned_[r].end)
+			site.unowned = true;
+	}
+	site.cache.set_relaxed(cache.value);
+	site.caller.release(caller.value);
+	count_.add(1);
+	return SiteIndex{i};
+}
+
+int Sites::symbol(const Site &site, char *text, u32 size) const
+{
+	const char *saved = site.text.acquire();
+	if (saved == nullptr)
+		return bc_symbol(site.caller.relaxed(), text, size);
+	copy_text(text, size, saved);
+	return static_cast<int>(length_of(text));
+}
+
+void Sites::cache_gone(u64 cache)
+{
+	Lock lock{BC_LOCK_SITES};
+	for (u32 i = 0; i < kPlaces; ++i) {
+		if (table_[i].cache.relaxed() == cache)
+			table_[i].cache.set_relaxed(kDead);
+	}
+}
+
+void Sites::text_going(u64 start, u64 end)
+{
+	for (u32 i = 0; i < kPlaces; ++i) {
+		Site &site = table_[i];
+		const u64 caller = site.caller.acquire();
+		if (caller < start || caller >= end || site.text.relaxed() != nullptr)
+			continue;
+		char text[192];
+		bc_symbol(caller, text, sizeof(text));
+		auto *copy = static_cast<char *>(bc_mem_alloc(length_of(text) + 1, 0));
+		if (copy != nullptr) {
+			copy_text(copy, length_of(text) + 1, text);
+			site.text.release(copy);
+		}
+		site.cache.set_relaxed(kDead);
+	}
+}
+
+bool Sites::add_unowned(u64 start, u64 end)
+{
+	if (unowned_count_ == kUnownedRanges)
+		return false;
+	unowned_[unowned_count_++] = {start, end};
+	return true;
+}
+
+} // namespace bc

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+// Call sites. A site is a pair of the return address of an allocation and the cache the object came from, interned once
+// and then named by its place in the table, 16 bits of it. It holds everything about an object that all objects of the
+// pair share: the stride, the kind of bytes, the cache's name.
+//
+// Lookup is lock-free: an entry is written under BC_LOCK_SITES and published by its caller field (release; pairs with
+// the acquire in find()), and never changes but for two things: `cache` becomes kDead when the cache is destroyed or the
+// caller's module goes (the entry then matches nothing, but still explains the objects that name it), and `text` is
+// filled once, before the module's symbols go.
+#pragma once
+
+#include "atomic.h"
+#include "resource.h"
+#include "types.h"
+
+namespace bc {
+
+// A cache's address; for page-backed objects their size in bytes, which is no kernel address.
+using CacheKey = Number<struct CacheKeyTag, u64>;
+
+constexpr bool is_page_backed(CacheKey key) { return key.value >> 63 == 0; }
+
+struct Site {
+	Atomic<u64> caller; // 0: free entry
+	Atomic<u64> cache;
+	Stride stride;
+	ByteKind kind;
+	bool unowned; // made by the allocator for itself: gets no owner
+	u16 cache_name;
+	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
+};
+
+class Sites {
+      public:
+	static constexpr u32 kBits = 16;
+	static constexpr u32 kPlaces = 1u << kBits;
+	static constexpr u64 kDead = 1;
+
+	bool init();
+	void exit();
+
+	// The site of an allocation; 0 where the table is full (counted as lost). Any context, preemption off.
+	SiteIndex intern(Address caller, CacheKey cache)
+	{
+		for (u32 i = place_of(caller, cache);; i = (i + 1) & (kPlaces - 1)) {
+			const u64 seen = table_[i].caller.acquire();
+			if (__builtin_expect(seen == caller.value && table_[i].cache.relaxed() == cache.value, true))
+				return SiteIndex{i};
+			if (seen == 0)
+				return add(caller, cache);
+		}
+	}
+	const Site &operator[](SiteIndex index) const { return table_[index.value]; }
+
+	const char *cache_name(const Site &site) const { return names_[site.cache_name].text; }
+	// "function+0x1d"; returns the length.
+	int symbol(const Site &site, char *text, u32 size) const;
+
+	void cache_gone(u64 cache);
+	void text_going(u64 start, u64 end);
+	bool add_unowned(u64 start, u64 end);
+
+	u32 count() const { return count_.relaxed(); }
+
+      private:
+	static constexpr u32 kNames = 1024;
+	static constexpr u32 kMostSites = kPlaces / 8 * 7; // keeps a free entry at the end of every search
+	static constexpr u32 kUnownedRanges = 32;
+	struct CacheName {
+		char text[40];
+	};
+	struct Range {
+		u64 start, end;
+	};
+
+	static u32 place_of(Address caller, CacheKey cache)
+	{
+		// Fibonacci hashing; caches differ in the middle bits, callers in the low ones. Place 0 stays free: 0 is "none".
+		const u32 place = static_cast<u32>(((caller.value ^ cache.value) * 0x9e3779b97f4a7c15ull) >> (64 - kBits));
+		return place | (place == 0);
+	}
+	SiteIndex add(Address caller, CacheKey cache);
+	u16 intern_name(const char *name);
+
+	Site *table_ = nullptr;
+	CacheName *names_ = nullptr;
+	u32 names_used_ = 0;
+	Atomic<u32> count_;
+	Range unowned_[kUnownedRanges] = {};
+	u32 unowned_count_ = 0;
+};
+
+extern Sites sites;
+
+} // namespace bc

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+// The waiting times below, and why: after the last task is gone, what is still charged is on its way through RCU
+// (milliseconds), kfree_rcu batches (seconds on 6.1), or work queues such as cleanup_net (0.5-4 s, measured on 6.1 and 6.12).
+// Most containers are at zero after one rcu_barrier(). A leak is only called one when nothing has moved for kStillMs over
+// several complete drains, and not before kSoonestMs.
+#include "stop.h"
+
+#include "charge.h"
+#include "survey.h"
+#include "text.h"
+
+namespace bc {
+
+constinit Stopper stopper{};
+
+namespace {
+
+constexpr u64 kNever = ~u64{0};
+constexpr u64 kFirstLooksMs = 10;  // while tasks die, and for the first looks after
+constexpr u64 kSlowLookMs = 500;
+constexpr u64 kDrainAfterMs = 40;  // most containers are at zero by then, and a drain is felt by the whole system
+constexpr u64 kSoonestMs = 5000;   // cleanup_net took up to 4 s
+constexpr u64 kStillMs = 2000;
+constexpr u32 kDrains = 3;
+constexpr u64 kWatchMs = 2000;
+
+u64 min(u64 a, u64 b) { return a < b ? a : b; }
+
+} // namespace
+
+Stopper::Plan Stopper::wait_for_tasks(Container &c, u64 now)
+{
+	bc_tasks tasks{};
+	const bool search = now - c.settled_ms > kSlowLookMs;
+	bc_pidns_tasks(c.ns.relaxed(), &tasks, search);
+	if (tasks.pids != 0) {
+		bc_text text{c.waits, 0, sizeof(c.waits) - 1, false};
+		Text out{text};
+		if (tasks.zombie != 0) {
+			out.put("zombie:").number(tasks.zombie).put(",parent:").number(tasks.parent).put(':');
+			out.put(tasks.parent_comm);
+		} else {
+			out.put("tasks:").number(tasks.pids);
+		}
+		c.waits[text.length] = 0;
+		const u64 waited = now - c.settled_ms;
+		return {now + (waited < kSlowLookMs ? kFirstLooksMs : kSlowLookMs), Wants::nothing};
+	}
+	containers.forget_namespace(c);
+	c.tasks_gone = true;
+	c.gone_ms = now;
+	c.unchanged_ms = now;
+	c.drains = 0;
+	copy_text(c.waits, sizeof(c.waits), "rcu");
+	return settle(c, now);
+}
+
+void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
+{
+	const Held rest = held(c);
+	if (may_become(c.current(), state))
+		c.state.set_relaxed(static_cast<u8>(state));
+	c.settled_ms = now;
+	c.waits[0] = 0;
+	bc_log_stop(c.id.value, c.name, kStateNames[static_cast<size_t>(state)], static_cast<u64>(rest.objects),
+		    static_cast<u64>(rest.bytes), worst);
+}
+
+Stopper::Plan Stopper::settle(Container &c, u64 now)
+{
+	const u64 waited = now - c.gone_ms;
+	Held rest = held(c);
+	if (rest.objects == 0 && rest.bytes == 0) {
+		conclude(c, State::clean, now, "");
+		return {kNever, Wants::nothing};
+	}
+	if (waited < kDrainAfterMs)
+		return {now + kFirstLooksMs, waited == 0 ? Wants::nothing : Wants::rcu};
+	if (rest.objects != c.last_objects) {
+		c.last_objects = rest.objects;
+		c.unchanged_ms = now;
+	}
+	copy_text(c.waits, sizeof(c.waits), "drain");
+	if (c.drains == 0)
+		return {now + kFirstLooksMs, Wants::everything};
+
+	const u64 still = now - c.unchanged_ms;
+	if (hand_over(c, waited >= kSoonestMs && still >= kStillMs) != 0) {
+		rest = held(c);
+		c.last_objects = rest.objects;
+		if (rest.objects == 0) {
+			conclude(c, State::clean, now, "");
+			return {kNever, Wants::nothing};
+		}
+	}
+	if ((waited >= kSoonestMs && still >= kStillMs && c.drains >= kDrains) || waited >= settle_ms_)
+		return watch_survivors(c, now);
+	return {now + min(kSlowLookMs, 50 + waited / 4), Wants::everything};
+}
+
+Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
+{
+	hand_over(c, true);
+	const Held rest = held(c);
+	if (rest.objects == 0 && rest.bytes == 0) {
+		conclude(c, State::clean, now, "");
+		return {kNever, Wants::nothing};
+	}
+	if (stopped(c.current()) && rest.objects == c.last_objects)
+		return {now + kWatchMs, Wants::nothing};
+	c.last_objects = rest.objects;
+
+	Survey survey;
+	if (!survey.run(c, Survey::Mode::judge))
+		return {now + kWatchMs, Wants::nothing};
+	const bool leaked = survey.objects(Verdict::leaked) != 0;
+	char worst[192] = "";
+	if (survey.size() != 0)
+		sites.symbol(sites[survey[0].site], worst, sizeof(worst));
+	conclude(c, leaked ? State::leaked : State::held, now, worst);
+	return {now + kWatchMs, Wants::nothing};
+}
+
+void Stopper::evict(bc_round &round)
+{
+	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or the administrator dismisses it.
+	u32 kept = 0;
+	containers.each([&](Container &c) { kept += stopped(c.current()); });
+	while (kept > kStoppedKept && round.faces_gone < sizeof(round.face_gone) / sizeof(round.face_gone[0])) {
+		Container *oldest = nullptr;
+		containers.each([&](Container &c) {
+			if (c.current() == State::clean && (oldest == nullptr || c.settled_ms < oldest->settled_ms))
+				oldest = &c;
+		});
+		if (oldest == nullptr)
+			return;
+		containers.unpublish(*oldest);
+		round.face_gone[round.faces_gone++] = oldest->id.value;
+		bc_synchronize_rcu();
+		containers.destroy(oldest);
+		--kept;
+	}
+}
+
+void Stopper::round(bc_round &round)
+{
+	const u64 now = bc_now_ms();
+	u64 next = kNever;
+	Wants drain = Wants::nothing;
+	const bool drained = drained_;
+	drained_ = false;
+
+	bc_ledger.reclaim();
+	containers.each([&](Container &c) {
+		if (!c.has_face && (c.has_face = bc_face_add(c.id.value)) == false)
+			next = min(next, now + kSlowLookMs);
+		if (c.cells.relaxed() == nullptr) {
+			// No memory when it was made; charges went to the shared counters until now.
+			c.cells.release(static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells))));
+		}
+		if (c.current() == State::running && c.init_exited.acquire() != 0) {
+			c.state.set_relaxed(static_cast<u8>(State::settling));
+			c.settled_ms = now;
+			c.next_look_ms = now;
+		}
+		if (c.current() == State::running || c.current() == State::clean)
+			return;
+		if (drained)
+			++c.drains;
+		if (c.next_look_ms > now && !(drained && c.drains == 1)) {
+			next = min(next, c.next_look_ms);
+			return;
+		}
+		if (c.dismissed.relaxed() != 0 && stopped(c.current()))
+			drop_all(c);
+		const Plan plan = stopped(c.current()) ? watch_survivors(c, now)
+				  : c.tasks_gone       ? settle(c, now)
+						       : wait_for_tasks(c, now);
+		c.next_look_ms = plan.next_ms;
+		next = min(next, plan.next_ms);
+		if (plan.drain > drain)
+			drain = plan.drain;
+	});
+	evict(round);
+
+	drained_ = drain == Wants::everything;
+	round.drain = static_cast<u32>(drain);
+	const u64 after = bc_now_ms();
+	round.next_ms = next == kNever ? 0 : next <= after ? 1 : static_cast<u32>(next - after);
+}
+
+} // namespace bc

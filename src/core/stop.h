@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+// From a container's stop to its verdict. One worker does it for all of them, in rounds.
+#pragma once
+
+#include "container.h"
+
+namespace bc {
+
+class Stopper {
+      public:
+	void init(u32 settle_ms)
+	{
+		settle_ms_ = settle_ms;
+		drained_ = false;
+	}
+	void round(bc_round &round);
+
+      private:
+	enum class Wants : u8 { nothing, rcu, everything };
+	struct Plan {
+		u64 next_ms; // the next look at this container, absolute
+		Wants drain;
+	};
+
+	Plan wait_for_tasks(Container &c, u64 now);
+	Plan settle(Container &c, u64 now);
+	Plan watch_survivors(Container &c, u64 now);
+	void conclude(Container &c, State state, u64 now, const char *worst);
+	void evict(bc_round &round);
+
+	u32 settle_ms_ = 0;
+	bool drained_ = false; // the caller was asked for a complete drain in the last round, and has done it
+};
+
+extern Stopper stopper;
+
+} // namespace bc

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0
+// Words of the core: integers, and the strong types that keep a byte count from being taken for an id.
+#pragma once
+
+#include <beancounter/types.h>
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+
+namespace bc {
+
+using u8 = uint8_t;
+using u16 = uint16_t;
+using u32 = uint32_t;
+using u64 = uint64_t;
+using s32 = int32_t;
+using s64 = int64_t;
+
+inline constexpr u32 kPageShift = 12; // x86-64 only, and so is the ledger's index
+inline constexpr u32 kPageSize = 1u << kPageShift;
+
+// A number that converts to nothing by itself. Tag keeps two of them apart.
+template <class Tag, class Rep> struct Number {
+	Rep value{};
+
+	constexpr Number() = default;
+	constexpr explicit Number(Rep v) : value(v) {}
+	constexpr auto operator<=>(const Number &) const = default;
+	constexpr explicit operator bool() const { return value != 0; }
+};
+
+using OwnerIndex = Number<struct OwnerTag, u16>;       // a place in the table of containers; 0: nobody
+using SiteIndex = Number<struct SiteTag, u32>;	       // a place in the table of sites; 0: none
+using ContainerId = Number<struct ContainerIdTag, u32>; // what the administrator sees; 0: the host
+using Birth = Number<struct BirthTag, u32>;	       // coarse time of an allocation, see slot.h
+using Address = Number<struct AddressTag, u64>;
+using Stride = Number<struct StrideTag, u32>; // bytes from one object of a cache to the next: what is charged
+
+} // namespace bc

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+// The neck over the C library: CPUs, sections and their grace periods, locks, the clock.
+#include "host.h"
+#include "inside.h"
+
+#include <platform/inline.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <sys/mman.h>
+#include <thread>
+
+namespace bc::platform {
+
+thread_local Thread this_thread;
+bc_cpu cpus[kMostCpus];
+
+namespace {
+u64 reserve_arena()
+{
+	void *arena =
+	    mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (arena == MAP_FAILED)
+		host::die("no room for the arena");
+	return reinterpret_cast<u64>(arena);
+}
+} // namespace
+u64 arena_base = reserve_arena();
+
+namespace {
+
+// One reader: its count is odd while its thread is in a section. Every step is a read-modify-write of that one word, so
+// one of the two comes first: either the writer sees the section and waits for its end, or the section begins after
+// the writer's look, and sees all that the writer did before. No fence, which ThreadSanitizer does not understand.
+constexpr unsigned kMostThreads = 256;
+struct alignas(64) Reader {
+	std::atomic<bool> taken{false};
+	std::atomic<u64> count{0};
+};
+Reader g_readers[kMostThreads];
+std::atomic<unsigned> g_readers_used{0};
+std::atomic<unsigned long> g_grace_periods{0};
+
+struct Seat {
+	Reader *reader = nullptr;
+	unsigned long depth = 0;
+	unsigned long locks = 0;
+
+	Reader &take()
+	{
+		for (unsigned i = 0; reader == nullptr && i < kMostThreads; ++i) {
+			if (g_readers[i].taken.exchange(true))
+				continue;
+			reader = &g_readers[i];
+			unsigned used = g_readers_used.load();
+			while (used < i + 1 && !g_readers_used.compare_exchange_weak(used, i + 1)) {
+			}
+		}
+		if (reader == nullptr)
+			host::die("too many threads");
+		return *reader;
+	}
+	~Seat()
+	{
+		if (depth != 0 || locks != 0)
+			host::die("a thread ends inside a section or with a lock held");
+		if (reader != nullptr)
+			reader->taken.store(false);
+	}
+};
+thread_local Seat t_seat;
+
+} // namespace
+
+void section_enter()
+{
+	if (t_seat.depth++ != 0)
+		return;
+	Reader &reader = t_seat.reader != nullptr ? *t_seat.reader : t_seat.take();
+	reader.count.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void section_leave()
+{
+	if (--t_seat.depth == 0)
+		t_seat.reader->count.fetch_add(1, std::memory_order_acq_rel);
+}
+
+} // namespace bc::platform
+
+namespace host {
+
+using namespace bc::platform;
+
+void die(const char *why)
+{
+	fprintf(stderr, "host platform: %s\n", why);
+	abort();
+}
+
+void may_sleep(const char *function)
+{
+	if (t_seat.depth == 0 && t_seat.locks == 0)
+		return;
+	fprintf(stderr, "host platform: %s() sleeps, and was called in a section or with a lock held\n", function);
+	abort();
+}
+
+void set_cpu(bc_u32 cpu)
+{
+	if (cpu >= kMostCpus)
+		die("no such CPU");
+	this_thread.cpu = cpu;
+}
+void set_namespace(const void *ns) { this_thread.ns = ns; }
+unsigned long sections() { return t_seat.depth; }
+unsigned long grace_periods() { return g_grace_periods.load(); }
+
+namespace {
+
+std::atomic<bc_u64> g_now{0};
+std::atomic<unsigned long> g_kicks{0};
+std::mutex g_locks[BC_LOCKS];
+thread_local bc_u64 t_true_caller = 0;
+Guarded<std::function<void()>> g_cpu_forget;
+
+} // namespace
+
+void set_time(bc_u64 ms) { g_now = ms; }
+void advance(bc_u64 ms) { g_now += ms; }
+void set_true_caller(bc_u64 address) { t_true_caller = address; }
+unsigned long kicks() { return g_kicks.load(); }
+void on_cpu_forget(std::function<void()> called)
+{
+	g_cpu_forget.with([&](auto &f) { f = std::move(called); });
+}
+
+void reset()
+{
+	g_now = 1000000; // an uptime, so that differences can go below
+	g_kicks = 0;
+	g_grace_periods = 0;
+	on_cpu_forget({});
+	for (auto &cpu : cpus) {
+		if (__atomic_load_n(&cpu.in_flight, __ATOMIC_RELAXED) != 0)
+			die("a wrapper was left in flight");
+		__atomic_store_n(&cpu.last, nullptr, __ATOMIC_RELAXED);
+	}
+	this_thread = Thread{};
+	t_true_caller = 0;
+	reset_memory();
+	reset_objects();
+	reset_world();
+}
+
+} // namespace host
+
+bc::u64 bc::platform::clock_ms() { return host::g_now.load(std::memory_order_relaxed); }
+
+using namespace host;
+
+extern "C" {
+
+unsigned long bc_lock(enum bc_lock_id lock)
+{
+	if (t_seat.locks++ != 0)
+		die("a lock was taken inside another one: all are leaves");
+	g_locks[lock].lock();
+	return 0x246; // what Linux hands out: to be given back unchanged
+}
+
+void bc_unlock(enum bc_lock_id lock, unsigned long flags)
+{
+	if (flags != 0x246)
+		die("bc_unlock() got other flags than bc_lock() gave");
+	g_locks[lock].unlock();
+	--t_seat.locks;
+}
+
+void bc_synchronize_rcu(void)
+{
+	may_sleep(__func__);
+	++g_grace_periods;
+	const unsigned used = g_readers_used.load();
+	for (unsigned i = 0; i < used; ++i) {
+		auto &count = g_readers[i].count;
+		const bc_u64 seen = count.fetch_add(0, std::memory_order_acq_rel);
+		if (seen % 2 == 0)
+			continue;
+		while (count.load(std::memory_order_acquire) == seen)
+			std::this_thread::yield();
+	}
+}
+
+void bc_cond_resched(void) { may_sleep(__func__); }
+void bc_resched(void) {}
+void bc_kick_worker(void) { g_kicks.fetch_add(1, std::memory_order_relaxed); }
+bc_u64 bc_now_ms(void) { return clock_ms(); }
+bc_u64 bc_true_caller(void) { return t_true_caller; }
+
+void bc_cpu_forget(const void *container)
+{
+	may_sleep(__func__);
+	std::function<void()> called;
+	g_cpu_forget.with([&](auto &f) { called = f; });
+	if (called)
+		called();
+	for (auto &cpu : cpus) {
+		void *expected = const_cast<void *>(container);
+		__atomic_compare_exchange_n(&cpu.last, &expected, nullptr, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	}
+}
+
+} // extern "C"

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0
+// The simulated machine that the unit tests drive: what a test sets, and what it may ask afterwards. Everything here may
+// be called from any thread; nothing of it is known to the core.
+#pragma once
+
+#include <beancounter/platform.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace host {
+
+// Forgets everything that a test has set. What is still allocated stays counted.
+void reset();
+
+// ---- the thread
+void set_cpu(bc_u32 cpu);
+void set_namespace(const void *ns); // what current_namespace() says in this thread
+unsigned long sections();	    // nesting depth of this thread's PreemptOff sections
+void set_true_caller(bc_u64 address);
+
+// ---- time
+void set_time(bc_u64 ms);
+void advance(bc_u64 ms);
+
+// ---- memory
+enum class Kind { mem, page, big, percpu, any };
+// The nth allocation of the kind from now on fails, and the `times` - 1 after it; nth 0: none.
+void fail(Kind kind, unsigned long nth, unsigned long times = 1);
+long live(Kind kind); // allocated and not freed
+unsigned long made(Kind kind);
+
+// ---- caches. Their addresses are numbers with bit 63 set, like kernel addresses, and never read.
+const void *make_cache(bc_u32 stride, bool reclaimable, const char *name);
+// The same address again with another stride: the allocator reuses the memory of a destroyed cache.
+void remake_cache(const void *cache, bc_u32 stride, bool reclaimable, const char *name);
+void drop_cache(const void *cache); // bc_cache_describe() fails from now on
+
+// ---- slabs: which cache's objects lie in the pages [first, first + pages)
+void set_slab(bc_u64 first, bc_u64 pages, const void *cache);
+void drop_slab(bc_u64 first, bc_u64 pages);
+
+// ---- symbols
+void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module = "");
+void drop_symbols(bc_u64 start, bc_u64 end);
+void restrict_pointers(bool on); // kptr_restrict
+
+// ---- namespaces. Addresses of the test's own choice.
+void set_tasks(const void *ns, const bc_tasks &tasks);
+long references(const void *ns); // by bc_pidns_get() less bc_pidns_put()
+long references();		 // of all
+
+// ---- the rest
+using Probe = std::function<void(enum bc_probe what, bc_u64 object, bc_u32 size, bc_probed &out)>;
+void set_probe(Probe probe);
+void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
+void refuse_faces(bool on);
+std::vector<bc_u32> faces(); // in the order they were announced
+void on_cpu_forget(std::function<void()> called); // before bc_cpu_forget() does its work
+unsigned long kicks();
+unsigned long grace_periods();
+
+struct StopLog {
+	bc_u32 id;
+	std::string name, state;
+	bc_u64 objects, bytes;
+	std::string worst;
+};
+std::vector<StopLog> stop_log();
+
+} // namespace host

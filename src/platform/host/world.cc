@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+// The neck over the C library: tasks, namespaces, probes, the log: whatever a test scripts.
+#include "host.h"
+#include "inside.h"
+
+#include <platform/inline.h>
+
+#include <cstring>
+#include <map>
+
+namespace host {
+
+namespace {
+
+struct World {
+	std::map<const void *, bc_tasks> tasks;
+	std::map<const void *, long> references;
+	bc_u64 totals[2] = {};
+	bool faces_refused = false;
+	std::vector<bc_u32> faces;
+	std::vector<StopLog> log;
+	Probe probe;
+};
+Guarded<World> g_world;
+
+} // namespace
+
+void set_tasks(const void *ns, const bc_tasks &tasks)
+{
+	g_world.with([&](World &w) { w.tasks[ns] = tasks; });
+}
+
+long references(const void *ns)
+{
+	return g_world.with([&](World &w) { return w.references[ns]; });
+}
+
+long references()
+{
+	return g_world.with([&](World &w) {
+		long sum = 0;
+		for (const auto &[ns, n] : w.references)
+			sum += n;
+		return sum;
+	});
+}
+
+void set_probe(Probe probe)
+{
+	g_world.with([&](World &w) { w.probe = std::move(probe); });
+}
+
+void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable)
+{
+	g_world.with([&](World &w) {
+		w.totals[0] = unreclaimable;
+		w.totals[1] = reclaimable;
+	});
+}
+
+void refuse_faces(bool on)
+{
+	g_world.with([&](World &w) { w.faces_refused = on; });
+}
+
+std::vector<bc_u32> faces()
+{
+	return g_world.with([](World &w) { return w.faces; });
+}
+
+std::vector<StopLog> stop_log()
+{
+	return g_world.with([](World &w) { return w.log; });
+}
+
+void reset_world()
+{
+	g_world.with([](World &w) { w = World{}; });
+}
+
+} // namespace host
+
+using namespace host;
+
+extern "C" {
+
+bool bc_read(void *to, const void *from, unsigned long size)
+{
+	const bc_u64 start = reinterpret_cast<bc_u64>(from);
+	if (start >> 63 != 0 || start - bc::platform::arena_base < bc::platform::kArenaBytes)
+		return false; // a simulated address: nothing is there
+	memcpy(to, from, size);
+	return true;
+}
+
+void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search)
+{
+	may_sleep(__func__);
+	g_world.with([&](World &w) {
+		if (w.references[ns] <= 0)
+			die("bc_pidns_tasks() of a namespace without a reference");
+		*out = w.tasks[ns];
+	});
+	if (!search) {
+		out->zombie = out->parent = 0;
+		out->parent_comm[0] = 0;
+	}
+}
+
+bc_u32 bc_pidns_inum(const void *ns) { return static_cast<bc_u32>(reinterpret_cast<bc_u64>(ns)); }
+
+void bc_pidns_get(const void *ns)
+{
+	g_world.with([&](World &w) { ++w.references[ns]; });
+}
+
+void bc_pidns_put(const void *ns)
+{
+	may_sleep(__func__);
+	g_world.with([&](World &w) {
+		if (w.references[ns]-- <= 0)
+			die("bc_pidns_put() without a reference");
+	});
+}
+
+void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out)
+{
+	*out = bc_probed{};
+	if (sections() == 0)
+		die("bc_probe() wants preemption off");
+	Probe probe;
+	g_world.with([&](World &w) { probe = w.probe; });
+	if (probe)
+		probe(what, object, size, *out);
+}
+
+bool bc_face_add(bc_u32 id)
+{
+	may_sleep(__func__);
+	return g_world.with([&](World &w) {
+		if (!w.faces_refused)
+			w.faces.push_back(id);
+		return !w.faces_refused;
+	});
+}
+
+void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes, const char *worst)
+{
+	may_sleep(__func__);
+	g_world.with([&](World &w) { w.log.push_back({id, name, state, objects, bytes, worst}); });
+}
+
+void bc_slab_totals(bc_u64 *unreclaimable, bc_u64 *reclaimable)
+{
+	g_world.with([&](World &w) {
+		*unreclaimable = w.totals[0];
+		*reclaimable = w.totals[1];
+	});
+}
+
+} // extern "C"

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0
+// What the hot path asks of the machine without a call: x86-64 Linux. platform/host has the other half of this pair.
+//
+// offsets.h is generated from the kernel's own headers by src/shim/offsets.c, so nothing here knows a layout.
+#pragma once
+
+#include <beancounter/platform.h>
+#include <generated/offsets.h>
+
+#include "../../../core/slot.h"
+#include "../../../core/types.h"
+
+extern "C" {
+extern unsigned long page_offset_base; // start of the linear map, arch/x86/kernel/head64.c
+extern volatile unsigned long jiffies;
+}
+
+#define BC_STRING2(x) #x
+#define BC_STRING(x) BC_STRING2(x)
+#if BC_HAVE_PCPU_HOT // 6.2 to 6.14 keep both in one cache line, arch/x86/include/asm/current.h
+#define BC_CURRENT "%%gs:pcpu_hot+" BC_STRING(BC_HOT_CURRENT)
+#define BC_PREEMPT "%%gs:pcpu_hot+" BC_STRING(BC_HOT_PREEMPT)
+#else
+#define BC_CURRENT "%%gs:current_task"
+#define BC_PREEMPT "%%gs:__preempt_count"
+#endif
+
+namespace bc::platform {
+
+// A section in which this task stays on its CPU. Doubles as an RCU read section: since 4.20 synchronize_rcu() waits for
+// every region with preemption off (kernel/rcu/tree.c), so what a section looked up cannot be freed before it ends.
+class PreemptOff {
+      public:
+	PreemptOff()
+	{
+#if BC_PREEMPT_COUNT
+		asm volatile("incl " BC_PREEMPT ::: "memory");
+#else
+		asm volatile("" ::: "memory");
+#endif
+	}
+	~PreemptOff()
+	{
+#if BC_PREEMPT_COUNT
+		// The need-resched flag is kept inverted in the count: zero means "allowed and due", asm/preempt.h
+		bool due;
+		asm volatile("decl " BC_PREEMPT : "=@ccz"(due)::"memory");
+		if (__builtin_expect(due, false))
+			bc_resched();
+#else
+		asm volatile("" ::: "memory");
+#endif
+	}
+	PreemptOff(const PreemptOff &) = delete;
+	PreemptOff &operator=(const PreemptOff &) = delete;
+};
+
+inline void in_flight_enter() { asm volatile("incq %%gs:bc_this_cpu+" BC_STRING(BC_CPU_IN_FLIGHT)::: "memory"); }
+inline void in_flight_leave() { asm volatile("decq %%gs:bc_this_cpu+" BC_STRING(BC_CPU_IN_FLIGHT)::: "memory"); }
+
+// With preemption off. Only a task's own context writes it: wrappers in interrupts charge nobody.
+inline void *cpu_last()
+{
+	void *last;
+	asm volatile("movq %%gs:bc_this_cpu+" BC_STRING(BC_CPU_LAST) ", %0" : "=r"(last)::"memory");
+	return last;
+}
+inline void set_cpu_last(void *last)
+{
+	asm volatile("movq %0, %%gs:bc_this_cpu+" BC_STRING(BC_CPU_LAST)::"r"(last) : "memory");
+}
+
+// Adds to this CPU's copy of a per-CPU word and returns the sum. One instruction: an interrupt sees it before or after.
+inline u64 percpu_add_return(u64 *percpu, u64 value)
+{
+	u64 before = value;
+	asm volatile("xaddq %0, %%gs:%1" : "+r"(before), "+m"(*percpu)::"memory");
+	return before + value;
+}
+
+// Another CPU's copy, for sums.
+extern "C" u64 bc_percpu_read(const u64 *percpu, u32 cpu);
+inline u64 percpu_read(const u64 *percpu, u32 cpu) { return bc_percpu_read(percpu, cpu); }
+
+// The pid namespace at level 1 of the current task. The trampoline has checked that there is one.
+inline const void *current_namespace()
+{
+	const char *task;
+	asm("movq " BC_CURRENT ", %0" : "=r"(task));
+	const char *pid = *reinterpret_cast<const char *const *>(task + BC_TASK_THREAD_PID);
+	return *reinterpret_cast<const void *const *>(pid + BC_PID_NS1);
+}
+
+inline u64 page_index(u64 address) { return (address - page_offset_base) >> kPageShift; }
+inline u64 page_address(u64 index) { return page_offset_base + (index << kPageShift); }
+
+static_assert(BC_HZ * kBirthUnitMs % 1000 == 0, "a birth's unit is a whole number of jiffies");
+inline Birth birth_now()
+{
+	return Birth{static_cast<u32>(jiffies / (BC_HZ * kBirthUnitMs / 1000))};
+}
+
+// The cache of a slab object, nullptr where its page belongs to no slab. Does what virt_to_slab() does.
+extern "C" const void *bc_cache_of(const void *object);
+inline const void *cache_of(const void *object) { return bc_cache_of(object); }
+
+} // namespace bc::platform

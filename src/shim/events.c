@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What happens in the kernel that the core has to hear of: tasks that start and end, caches that are destroyed, modules that go.
+ */
+#include <linux/cgroup.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/tracepoint.h>
+#include <trace/events/sched.h>
+
+#include "shim.h"
+
+static struct pid_namespace *top_namespace(const struct pid *pid)
+{
+	return pid && pid->level > 0 ? pid->numbers[1].ns : NULL;
+}
+
+/* ---- tasks */
+
+struct face_work {
+	struct callback_head head;
+	u32 id;
+};
+
+/* Runs before the task that forked returns to user space: the container's files are there when clone() returns. */
+static void add_face(struct callback_head *head)
+{
+	struct face_work *work = container_of(head, struct face_work, head);
+
+	bc_face_add(work->id);
+	kfree(work);
+	module_put(THIS_MODULE);
+}
+
+static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
+{
+	struct pid_namespace *ns = top_namespace(task_pid(child));
+	struct face_work *work;
+	u32 id;
+
+	if (likely(!ns))
+		return;
+	id = bc_task_forked(ns, pid_nr(task_pid(child)), child->comm, false);
+	if (!id)
+		return;
+	work = kmalloc(sizeof(*work), GFP_ATOMIC | __GFP_NOWARN);
+	if (!work)
+		return; /* the worker gives it its face a little later */
+	work->id = id;
+	init_task_work(&work->head, add_face);
+	if (!try_module_get(THIS_MODULE)) {
+		kfree(work);
+	} else if (task_work_add(current, &work->head, TWA_RESUME)) {
+		module_put(THIS_MODULE);
+		kfree(work);
+	}
+}
+
+static void on_exit_of(void *data, struct task_struct *task)
+{
+	struct pid *tgid = task_tgid(task);
+	struct pid_namespace *ns = top_namespace(tgid);
+
+	/*
+	 * The namespace's pid 1 ends with its last thread, which need not be the leader: signal->live has just been
+	 * lowered for this one (kernel/exit.c, do_exit()).
+	 */
+	if (unlikely(ns) && tgid->numbers[1].nr == 1 && atomic_read(&task->signal->live) == 0)
+		bc_init_exited(ns);
+}
+
+/* Tracepoints are not exported to modules by name: found by walking them all. */
+static struct event {
+	const char *name;
+	void *probe;
+	struct tracepoint *tp;
+	bool registered;
+} tracepoints[] = {
+	{ "sched_process_fork", on_fork },
+	{ "sched_process_exit", on_exit_of },
+};
+
+static void find_tracepoint(struct tracepoint *tp, void *data)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
+		if (!strcmp(tp->name, tracepoints[i].name))
+			tracepoints[i].tp = tp;
+	}
+}
+
+/* Containers that are older than the module. Nothing can appear unseen meanwhile: the fork tracepoint is on already. */
+static void find_containers(void)
+{
+	struct task_struct *p;
+
+	rcu_read_lock();
+	for_each_process(p) {
+		struct pid *pid = READ_ONCE(p->thread_pid);
+		struct pid_namespace *ns = top_namespace(pid);
+
+		if (ns && pid->numbers[1].nr == 1)
+			bc_task_forked(ns, pid_nr(pid), p->comm, true);
+	}
+	/* and those whose pid 1 was hidden from that walk */
+	for_each_process(p) {
+		struct pid_namespace *ns = top_namespace(READ_ONCE(p->thread_pid));
+
+		if (ns)
+			bc_task_forked(ns, 0, "", true);
+	}
+	rcu_read_unlock();
+}
+
+void bc_pidns_tasks(const void *data, struct bc_tasks *out, bool search)
+{
+	const struct pid_namespace *ns = data;
+	struct task_struct *p;
+
+	memset(out, 0, sizeof(*out));
+	out->pids = READ_ONCE(ns->pid_allocated) & ~PIDNS_ADDING;
+	if (!out->pids || !search)
+		return;
+	rcu_read_lock();
+	for_each_process(p) {
+		struct task_struct *parent;
+
+		if (top_namespace(READ_ONCE(p->thread_pid)) != ns || p->exit_state != EXIT_ZOMBIE)
+			continue;
+		out->zombies++;
+		if (out->zombie)
+			continue;
+		parent = rcu_dereference(p->real_parent);
+		out->zombie = task_pid_nr(p);
+		out->parent = task_pid_nr(parent);
+		strscpy(out->parent_comm, parent->comm, sizeof(out->parent_comm));
+	}
+	rcu_read_unlock();
+}
+
+void bc_task_face(s32 host_pid, const void *data, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len)
+{
+	struct task_struct *p;
+
+	rcu_read_lock();
+	p = host_pid > 0 ? pid_task(find_pid_ns(host_pid, &init_pid_ns), PIDTYPE_TGID) : NULL;
+	if (p && top_namespace(READ_ONCE(p->thread_pid)) == data) {
+		strscpy(comm, p->comm, comm_len);
+		cgroup_path(task_dfl_cgroup(p), cgroup, cgroup_len);
+	}
+	rcu_read_unlock();
+}
+
+u32 bc_pidns_inum(const void *ns)
+{
+	return ((const struct pid_namespace *)ns)->ns.inum;
+}
+
+void bc_pidns_get(const void *ns)
+{
+	get_pid_ns((struct pid_namespace *)ns);
+}
+
+void bc_pidns_put(const void *ns)
+{
+	put_pid_ns((struct pid_namespace *)ns);
+}
+
+DECLARE_PER_CPU(struct bc_cpu, bc_this_cpu);
+
+void bc_cpu_forget(const void *container)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		cmpxchg(&per_cpu(bc_this_cpu, cpu).last, (void *)container, NULL);
+}
+
+/* ---- caches and modules */
+
+static int on_cache_destroy(struct kprobe *probe, struct pt_regs *regs)
+{
+	if (regs->di)
+		bc_cache_gone((void *)regs->di);
+	return 0;
+}
+
+static struct kprobe cache_destroy = {
+	.symbol_name = "kmem_cache_destroy",
+	.pre_handler = on_cache_destroy,
+};
+
+static int on_module(struct notifier_block *block, unsigned long state, void *data)
+{
+	struct module *mod = data;
+
+	if (state == MODULE_STATE_GOING) {
+#if BC_KERNEL_6_12
+		bc_text_going((u64)mod->mem[MOD_TEXT].base, (u64)mod->mem[MOD_TEXT].base + mod->mem[MOD_TEXT].size);
+#else
+		bc_text_going((u64)mod->core_layout.base, (u64)mod->core_layout.base + mod->core_layout.text_size);
+#endif
+	}
+	return NOTIFY_OK;
+}
+
+static struct notifier_block module_notifier = { .notifier_call = on_module };
+
+static bool probed, notified;
+
+void bc_events_exit(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
+		if (tracepoints[i].registered)
+			tracepoint_probe_unregister(tracepoints[i].tp, tracepoints[i].probe, NULL);
+		tracepoints[i].registered = false;
+	}
+	tracepoint_synchronize_unregister();
+	if (probed)
+		unregister_kprobe(&cache_destroy);
+	if (notified)
+		unregister_module_notifier(&module_notifier);
+	probed = notified = false;
+}
+
+int bc_events_init(void)
+{
+	int i, ret;
+
+	for_each_kernel_tracepoint(find_tracepoint, NULL);
+	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
+		if (!tracepoints[i].tp) {
+			pr_err("the kernel has no tracepoint %s\n", tracepoints[i].name);
+			ret = -ENOENT;
+			goto fail;
+		}
+		ret = tracepoint_probe_register(tracepoints[i].tp, tracepoints[i].probe, NULL);
+		if (ret) {
+			pr_err("tracepoint %s: %d\n", tracepoints[i].name, ret);
+			goto fail;
+		}
+		tracepoints[i].registered = true;
+	}
+	ret = register_kprobe(&cache_destroy);
+	if (ret) {
+		pr_err("no kprobe on kmem_cache_destroy (%d)\n", ret);
+		goto fail;
+	}
+	probed = true;
+	ret = register_module_notifier(&module_notifier);
+	if (ret)
+		goto fail;
+	notified = true;
+	find_containers();
+	return 0;
+fail:
+	bc_events_exit();
+	return ret;
+}

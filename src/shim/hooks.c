@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attaching and detaching the hooks of hook_table.h by ftrace's direct calls.
+ */
+#include <linux/delay.h>
+#include <linux/ftrace.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "shim.h"
+
+DEFINE_PER_CPU(struct bc_cpu, bc_this_cpu);
+
+static void *bc_body_unset(void)
+{
+	return NULL;
+}
+
+static unsigned long no_location(unsigned long ip)
+{
+	return 0;
+}
+DEFINE_STATIC_CALL(bc_ftrace_location, no_location);
+
+/* The body of each function that a wrapper stands in for: a static call, patched to the instruction behind its hook. */
+#define BC_HOOK_ALLOC(fn)                                                                                              \
+	DEFINE_STATIC_CALL(bc_body_##fn, bc_body_unset);                                                               \
+	static void bc_set_body_##fn(void *body)                                                                       \
+	{                                                                                                              \
+		static_call_update(bc_body_##fn, body);                                                                \
+	}
+#define BC_HOOK_FREE_FIRST(fn)
+#define BC_HOOK_FREE_SECOND(fn)
+#define BC_HOOK_FREE_BULK(fn)
+#define BC_HOOK(fn, kind) BC_HOOK_##kind(fn)
+#include "hook_table.h"
+#undef BC_HOOK
+
+#define BC_HOOK(fn, kind) extern void bc_tramp_##fn(void);
+#include "hook_table.h"
+#undef BC_HOOK
+
+#define BC_SET_ALLOC(fn) bc_set_body_##fn
+#define BC_SET_FREE_FIRST(fn) NULL
+#define BC_SET_FREE_SECOND(fn) NULL
+#define BC_SET_FREE_BULK(fn) NULL
+
+static struct bc_hook {
+	const char *name;
+	void (*trampoline)(void);
+	void (*set_body)(void *body);
+	unsigned long site; /* address of the fentry call */
+	bool attached;
+	struct ftrace_ops ops;
+} hooks[] = {
+#define BC_HOOK(fn, kind) { .name = #fn, .trampoline = bc_tramp_##fn, .set_body = BC_SET_##kind(fn) },
+#include "hook_table.h"
+#undef BC_HOOK
+};
+
+unsigned int bc_hooks_expected(void)
+{
+	return ARRAY_SIZE(hooks);
+}
+
+/*
+ * Finds every function and its hook site before anything is touched, so that a kernel that lacks one is left as it was.
+ */
+int bc_hooks_resolve(void)
+{
+	unsigned long location = bc_lookup("ftrace_location");
+	int i, missing = 0;
+
+	if (!location) {
+		pr_err("the kernel has no ftrace_location: CONFIG_DYNAMIC_FTRACE is needed\n");
+		return -ENOENT;
+	}
+	static_call_update(bc_ftrace_location, (void *)location);
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		unsigned long addr = bc_lookup(hooks[i].name);
+
+		if (!addr) {
+			pr_err("%s: no such function in this kernel\n", hooks[i].name);
+			missing++;
+			continue;
+		}
+		hooks[i].site = static_call(bc_ftrace_location)(addr);
+		if (!hooks[i].site) {
+			pr_err("%s: ftrace cannot hook it\n", hooks[i].name);
+			missing++;
+			continue;
+		}
+		if (hooks[i].set_body) {
+			void *body = (void *)(hooks[i].site + MCOUNT_INSN_SIZE);
+
+			hooks[i].set_body(body);
+			bc_memory_offer_body(hooks[i].name, body);
+		}
+	}
+	if (missing)
+		pr_err("%d of %zu hooks are missing: not loaded, since what is allocated there would never be charged or never be freed. scripts/scan-hooks shows the allocator's entry points of a kernel\n",
+		       missing, ARRAY_SIZE(hooks));
+	return missing ? -ENOENT : 0;
+}
+
+static int attach(struct bc_hook *hook)
+{
+	int ret;
+
+	memset(&hook->ops, 0, sizeof(hook->ops));
+	ret = ftrace_set_filter_ip(&hook->ops, hook->site, 0, 0);
+	if (!ret)
+		ret = bc_register_direct(&hook->ops, (unsigned long)hook->trampoline);
+	if (ret) {
+		ftrace_free_filter(&hook->ops);
+		if (ret == -EBUSY)
+			pr_err("%s: another direct user of ftrace is there already. It is a BPF program of type fentry, fexit or fmod_ret, a livepatch or another module: see /sys/kernel/tracing/enabled_functions (flags D or I), and bpftool prog. Only one fits\n",
+			       hook->name);
+		else
+			pr_err("%s: hook refused (%d)\n", hook->name, ret);
+		return ret;
+	}
+	/*
+	 * sysctl kernel.ftrace_enabled=0 would silently take the hooks away; with this flag it is refused with EBUSY.
+	 * Registering has just set the flags anew, hence here (kernel/trace/ftrace.c, 6.1 and 6.12).
+	 */
+	hook->ops.flags |= FTRACE_OPS_FL_PERMANENT;
+	hook->attached = true;
+	return 0;
+}
+
+int bc_hooks_attach(void)
+{
+	int i, ret;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
+		ret = attach(&hooks[i]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static s64 in_flight(void)
+{
+	s64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu(bc_this_cpu, cpu).in_flight);
+	return sum;
+}
+
+/*
+ * Afterwards no CPU executes and no task will return to the module's text, unless it returns an error.
+ *
+ * Allocations go first: an object charged later than its free hook went would never be uncharged. Then
+ *  - synchronize_rcu_tasks(): who was in a trampoline, before its wrapper counted itself, has left it or is counted;
+ *  - the count falls to zero: nobody sleeps in an original any more that a wrapper called;
+ *  - synchronize_rcu_tasks() again: who was between the end of its count and its return has returned;
+ *  - synchronize_rcu(): so have sections with preemption off, and interrupts of the idle task, which the former do not wait for.
+ */
+int bc_hooks_detach(void)
+{
+	int i, stuck = 0, waited = 0;
+
+	for (i = ARRAY_SIZE(hooks) - 1; i >= 0; i--) {
+		if (!hooks[i].attached)
+			continue;
+		hooks[i].ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
+		if (bc_unregister_direct(&hooks[i].ops, (unsigned long)hooks[i].trampoline)) {
+			pr_err("%s: the hook cannot be taken away\n", hooks[i].name);
+			stuck++;
+			continue;
+		}
+		hooks[i].attached = false;
+	}
+	if (stuck)
+		return -EBUSY;
+
+	synchronize_rcu_tasks();
+	while (in_flight() != 0) {
+		if (++waited % 1000 == 0)
+			pr_info("%lld allocations are still asleep inside the allocator: waiting for them\n", in_flight());
+		msleep(10);
+	}
+	synchronize_rcu_tasks();
+	synchronize_rcu();
+	return 0;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading, in this order and the reverse. Nothing is touched before every hook and layout has been found.
+ */
+#include <linux/cpumask.h>
+#include <linux/module.h>
+#include <linux/mm.h>
+#include <linux/pfn.h>
+#include <linux/memblock.h>
+
+#include "shim.h"
+
+static bool old_file = true;
+module_param(old_file, bool, 0444);
+MODULE_PARM_DESC(old_file, "make /proc/user_beancounters (default 1); some tools take its presence for an OpenVZ guest");
+
+static unsigned int max_containers = 4096;
+module_param(max_containers, uint, 0444);
+MODULE_PARM_DESC(max_containers, "containers with a row of their own, 1 to 65000 (default 4096: 32 KiB of table); further ones share the row 'overflow'");
+
+static unsigned int settle_ms = 12000;
+module_param(settle_ms, uint, 0444);
+MODULE_PARM_DESC(settle_ms, "longest wait for the verdict on a stopped container, in ms, 100 to 600000 (default 12000: 6.1's kfree_rcu took up to 8 s)");
+
+/* The ledger covers all memory there is now, and what the firmware says may be added. */
+static u64 ledger_pages(void)
+{
+	unsigned long possible = bc_lookup("max_possible_pfn"), now = bc_lookup("max_pfn");
+	u64 pages = 0;
+
+	if (now)
+		pages = *(unsigned long *)now;
+	if (possible)
+		pages = max_t(u64, pages, *(unsigned long *)possible);
+	return pages;
+}
+
+static void name_unowned(void)
+{
+	unsigned long start, end;
+	const char *name;
+	u32 i;
+
+	for (i = 0; (name = bc_unowned_name(i)) != NULL; i++) {
+		if (bc_lookup_range(name, &start, &end))
+			bc_unowned_range(start, end);
+	}
+}
+
+static int __init beancounter_init(void)
+{
+	struct bc_config config;
+	int ret;
+
+	if (max_containers < 1 || max_containers > 65000 || settle_ms < 100 || settle_ms > 600000) {
+		pr_err("max_containers is 1 to 65000, settle_ms 100 to 600000\n");
+		return -EINVAL;
+	}
+	ret = bc_symbols_init();
+	if (ret)
+		return ret;
+	ret = bc_layout_check();
+	if (ret)
+		return ret;
+	ret = bc_hooks_resolve();
+	if (ret)
+		return ret;
+
+	config = (struct bc_config){
+		.pages = ledger_pages(),
+		.cpus = nr_cpu_ids,
+		.max_containers = max_containers,
+		.settle_ms = settle_ms,
+		.hooks = bc_hooks_expected(),
+	};
+	if (!config.pages) {
+		pr_err("the kernel does not say how much memory it has (max_pfn)\n");
+		return -ENOENT;
+	}
+	ret = bc_core_init(&config);
+	if (ret) {
+		pr_err("no memory for the ledger of %llu pages\n", config.pages);
+		return ret;
+	}
+	name_unowned();
+	ret = bc_worker_init();
+	if (ret)
+		goto fail_core;
+	ret = bc_proc_init(old_file);
+	if (ret)
+		goto fail_proc;
+	ret = bc_hooks_attach();
+	if (ret)
+		goto fail_hooks;
+	bc_core_hooks(bc_hooks_expected());
+	ret = bc_events_init();
+	if (ret)
+		goto fail_hooks;
+	bc_worker_start();
+	pr_info("%u hooks in place\n", bc_hooks_expected());
+	return 0;
+
+fail_hooks:
+	if (bc_hooks_detach()) {
+		/* The kernel still calls our text: it has to stay. A loaded module that does nothing is the least harm. */
+		pr_err("a hook is stuck: the module stays loaded, and idle\n");
+		__module_get(THIS_MODULE);
+		return 0;
+	}
+fail_proc:
+	bc_proc_exit();
+	bc_worker_exit();
+fail_core:
+	bc_core_exit();
+	return ret;
+}
+
+static void __exit beancounter_exit(void)
+{
+	if (bc_hooks_detach()) {
+		/*
+		 * ftrace has given up (ftrace_kill() after a bug of its own) and our trampolines are still called. Returning
+		 * would free their text under the CPUs' feet: stay here for ever instead.
+		 */
+		pr_crit("a hook is stuck: rmmod cannot end. Reboot when it suits\n");
+		for (;;)
+			schedule_timeout_uninterruptible(MAX_SCHEDULE_TIMEOUT);
+	}
+	bc_events_exit();
+	bc_worker_exit();
+	bc_proc_exit();
+	bc_core_exit();
+	pr_info("unloaded\n");
+}
+
+module_init(beancounter_init);
+module_exit(beancounter_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("User beancounters: every slab object charged to its container, zero at stop, the leak named");

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Compiled to assembly only: kbuild turns each DEFINE into a line of generated/offsets.h, which assembly and C++ include.
+ */
+#include <linux/kbuild.h>
+#include <linux/sched.h>
+#include <linux/pid.h>
+#include <linux/preempt.h>
+#include <linux/hardirq.h>
+
+#include <beancounter/platform.h>
+
+#include "compat.h"
+
+int main(void)
+{
+	DEFINE(BC_KERNEL_6_12, BC_KERNEL_6_12);
+	DEFINE(BC_HZ, HZ);
+	OFFSET(BC_TASK_THREAD_PID, task_struct, thread_pid);
+	OFFSET(BC_PID_LEVEL, pid, level);
+	DEFINE(BC_PID_NS1, offsetof(struct pid, numbers) + sizeof(struct upid) + offsetof(struct upid, ns));
+	OFFSET(BC_CPU_IN_FLIGHT, bc_cpu, in_flight);
+	OFFSET(BC_CPU_LAST, bc_cpu, last);
+	/* in_task() is false where one of these is set: include/linux/preempt.h */
+	DEFINE(BC_NOT_TASK_MASK, NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET);
+	DEFINE(BC_PREEMPT_COUNT, IS_ENABLED(CONFIG_PREEMPT_COUNT));
+	DEFINE(BC_SLAB_BUCKETS, IS_ENABLED(CONFIG_SLAB_BUCKETS));
+#if BC_KERNEL_6_12
+	DEFINE(BC_HAVE_PCPU_HOT, 1);
+	OFFSET(BC_HOT_CURRENT, pcpu_hot, current_task);
+	OFFSET(BC_HOT_PREEMPT, pcpu_hot, preempt_count);
+#else
+	DEFINE(BC_HAVE_PCPU_HOT, 0);
+#endif
+	return 0;
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is this surviving object, and who but a cache refers to it? Told from the object's state.
+ *
+ * The object may be freed and its page reused while we look, so nothing is dereferenced: every word is copied without
+ * faulting, every list is walked for a bounded number of steps, and a torn picture yields a wrong "held" or "reclaimable" at
+ * worst, which the next look corrects.
+ */
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/mm_types.h>
+#include <linux/sched/user.h>
+#include <linux/uidgid.h>
+#include <linux/xarray.h>
+
+#include "shim.h"
+
+#define MOST_STEPS 4096 /* with preemption off: some 100 us */
+
+#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
+
+/*
+ * References of a dentry that are not its children's; -1 where it cannot be read. A cached child holds its parent.
+ */
+static long dentry_extra(const struct dentry *dentry)
+{
+	int count;
+	long children = 0;
+
+	if (!GET(count, &dentry->d_lockref.count))
+		return -1;
+	if (count <= 0)
+		return 0;
+#if BC_KERNEL_6_12
+	{
+		struct hlist_node *node;
+
+		if (!GET(node, &dentry->d_children.first))
+			return -1;
+		while (node && children < MOST_STEPS) {
+			children++;
+			if (!GET(node, &node->next))
+				return -1;
+		}
+	}
+#else
+	{
+		const struct list_head *head = &dentry->d_subdirs;
+		struct list_head *node;
+
+		if (!GET(node, &head->next))
+			return -1;
+		while (node != head && children < MOST_STEPS) {
+			children++;
+			if (!GET(node, &node->next))
+				return -1;
+		}
+	}
+#endif
+	return count - children > 0 ? count - children : 0;
+}
+
+static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
+{
+	long extra = dentry_extra(dentry);
+
+	if (extra < 0)
+		return;
+	out->known = true;
+	out->extra = extra;
+	snprintf(out->text, sizeof(out->text), "references=%ld", extra);
+}
+
+/* Objects that contain a struct inode have it at an offset of their own: found by i_data.host, which points back to it. */
+static const struct inode *inode_in(const char *object, u32 size)
+{
+	u32 at;
+
+	for (at = 0; at + sizeof(struct inode) <= size; at += sizeof(long)) {
+		const struct inode *inode = (const struct inode *)(object + at);
+		struct inode *host;
+
+		if (!GET(host, &inode->i_data.host))
+			return NULL;
+		if (host == inode)
+			return inode;
+	}
+	return NULL;
+}
+
+static void probe_inode(const char *object, u32 size, struct bc_probed *out)
+{
+	const struct inode *inode = inode_in(object, size);
+	struct hlist_node *node;
+	long aliases = 0, extra = 0;
+	atomic_t count;
+	unsigned long number = 0;
+
+	if (!inode || !GET(count, &inode->i_count) || !GET(node, &inode->i_dentry.first) || !GET(number, &inode->i_ino))
+		return;
+	while (node && aliases < MOST_STEPS) {
+		const struct dentry *alias = container_of(node, struct dentry, d_u.d_alias);
+		long more = dentry_extra(alias);
+
+		aliases++;
+		extra += more > 0 ? more : 0;
+		if (!GET(node, &node->next))
+			return;
+	}
+	/* each alias holds one */
+	extra += atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
+	out->known = true;
+	out->extra = extra;
+	snprintf(out->text, sizeof(out->text), "ino=%lu,references=%ld", number, extra);
+}
+
+/* A node that its parent, or its tree's root, points to is part of a tree that lives. */
+static void probe_tree_node(const struct xa_node *node, struct bc_probed *out)
+{
+	struct xa_node copy;
+	void *entry;
+
+	if (!GET(copy, node))
+		return;
+	if (copy.parent) {
+		if (copy.offset >= XA_CHUNK_SIZE || !GET(entry, &copy.parent->slots[copy.offset]))
+			return;
+	} else {
+		if (!copy.array || !GET(entry, &copy.array->xa_head))
+			return;
+	}
+	if (((unsigned long)entry & ~3UL) != (unsigned long)node)
+		return;
+	out->known = true;
+	snprintf(out->text, sizeof(out->text), "tree=linked");
+}
+
+static void probe_user(const struct user_struct *user, struct bc_probed *out)
+{
+	refcount_t count;
+	kuid_t uid;
+
+	if (!GET(count, &user->__count) || !GET(uid, &user->uid))
+		return;
+	out->known = true;
+	out->extra = refcount_read(&count);
+	snprintf(out->text, sizeof(out->text), "uid=%u,count=%u", __kuid_val(uid), refcount_read(&count));
+}
+
+static void probe_mm(const struct mm_struct *mm, struct bc_probed *out)
+{
+	atomic_t users, count;
+
+	if (!GET(users, &mm->mm_users) || !GET(count, &mm->mm_count))
+		return;
+	out->known = true;
+	out->extra = atomic_read(&users) + (atomic_read(&count) > 1 ? atomic_read(&count) - 1 : 0);
+	snprintf(out->text, sizeof(out->text), "users=%d,count=%d", atomic_read(&users), atomic_read(&count));
+}
+
+void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+{
+	memset(out, 0, sizeof(*out));
+	switch (what) {
+	case BC_PROBE_DENTRY:
+		probe_dentry((const void *)object, out);
+		break;
+	case BC_PROBE_INODE:
+		probe_inode((const void *)object, size, out);
+		break;
+	case BC_PROBE_TREE_NODE:
+		probe_tree_node((const void *)object, out);
+		break;
+	case BC_PROBE_USER:
+		probe_user((const void *)object, out);
+		break;
+	case BC_PROBE_MM:
+		probe_mm((const void *)object, out);
+		break;
+	}
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The files. A file's text is made whole when it is opened, so that no reader ever sees a torn row.
+ *
+ * Who may look is decided by the opener's active pid namespace and its capabilities there, never by which mount of proc the
+ * file was reached through.
+ */
+#include <linux/capability.h>
+#include <linux/list.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pid_namespace.h>
+#include <linux/proc_fs.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "shim.h"
+
+#define MOST_WRITTEN (64 * 1024)
+
+static struct proc_dir_entry *root;
+static bool old_there;
+
+/* The host's administrator. Asked at open and again at write, since descriptors are passed on. */
+static bool is_administrator(void)
+{
+	return task_active_pid_ns(current) == &init_pid_ns && capable(CAP_SYS_ADMIN);
+}
+
+static int open_text(struct file *file, enum bc_file what, u32 id)
+{
+	struct bc_text *text = kzalloc(sizeof(*text), GFP_KERNEL);
+	int ret;
+
+	if (!text)
+		return -ENOMEM;
+	mutex_lock(&bc_mutex);
+	ret = bc_render(what, id, text);
+	mutex_unlock(&bc_mutex);
+	if (ret) {
+		kfree(text);
+		return ret;
+	}
+	file->private_data = text;
+	return 0;
+}
+
+static ssize_t read_text(struct file *file, char __user *to, size_t count, loff_t *at)
+{
+	struct bc_text *text = file->private_data;
+
+	return simple_read_from_buffer(to, count, at, text->data, text->length);
+}
+
+static int release_text(struct inode *inode, struct file *file)
+{
+	struct bc_text *text = file->private_data;
+
+	if (text)
+		bc_text_free(text);
+	kfree(text);
+	return 0;
+}
+
+/* ---- /proc/user_beancounters */
+
+static int open_beancounters(struct inode *inode, struct file *file)
+{
+	struct pid_namespace *ns = task_active_pid_ns(current);
+	u32 id = 0;
+
+	/* the capabilities that the original asked for, in the user namespace that owns the reader's pid namespace */
+	if (!ns || !ns_capable(ns->user_ns, CAP_DAC_OVERRIDE) || !ns_capable(ns->user_ns, CAP_DAC_READ_SEARCH))
+		return -EACCES;
+	if (ns != &init_pid_ns) {
+		struct pid *pid = task_pid(current);
+
+		id = pid && pid->level > 0 ? bc_container_id(pid->numbers[1].ns) : 0;
+		if (!id)
+			return -ENOENT;
+	}
+	return open_text(file, BC_FILE_BEANCOUNTERS, id);
+}
+
+static const struct proc_ops beancounters_ops = {
+	.proc_open = open_beancounters,
+	.proc_read = read_text,
+	.proc_lseek = default_llseek,
+	.proc_release = release_text,
+};
+
+/* ---- /proc/beancounter: an entry's data is its file, and for a container's the ID above it */
+
+#define ENTRY(file, id) ((void *)(((unsigned long)(id) << 8) | (file)))
+
+static int open_entry(struct inode *inode, struct file *file)
+{
+	unsigned long data = (unsigned long)pde_data(inode);
+
+	if (!is_administrator())
+		return -EACCES;
+	return open_text(file, data & 0xff, data >> 8);
+}
+
+static const struct proc_ops entry_ops = {
+	.proc_open = open_entry,
+	.proc_read = read_text,
+	.proc_lseek = default_llseek,
+	.proc_release = release_text,
+};
+
+static int open_control(struct inode *inode, struct file *file)
+{
+	return is_administrator() ? 0 : -EACCES;
+}
+
+static ssize_t write_control(struct file *file, const char __user *from, size_t count, loff_t *at)
+{
+	char *text;
+	int ret;
+
+	if (!is_administrator())
+		return -EACCES;
+	if (!count || count > MOST_WRITTEN || *at)
+		return -EINVAL;
+	text = memdup_user_nul(from, count);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	mutex_lock(&bc_mutex);
+	ret = bc_control(text, count);
+	mutex_unlock(&bc_mutex);
+	kfree(text);
+	return ret ?: count;
+}
+
+static const struct proc_ops control_ops = {
+	.proc_open = open_control,
+	.proc_write = write_control,
+	.proc_lseek = noop_llseek,
+};
+
+/* ---- a container's folder */
+
+struct face {
+	struct list_head list;
+	u32 id;
+	struct proc_dir_entry *dir;
+};
+
+static LIST_HEAD(faces);
+static DEFINE_MUTEX(faces_mutex);
+
+static const struct {
+	const char *name;
+	enum bc_file file;
+} face_files[] = {
+	{ "resources", BC_FILE_RESOURCES },
+	{ "objects", BC_FILE_OBJECTS },
+	{ "leaks", BC_FILE_LEAKS },
+};
+
+static struct face *find_face(u32 id)
+{
+	struct face *face;
+
+	list_for_each_entry(face, &faces, list) {
+		if (face->id == id)
+			return face;
+	}
+	return NULL;
+}
+
+bool bc_face_add(u32 id)
+{
+	struct face *face;
+	char name[16];
+	bool done = false;
+	int i;
+
+	mutex_lock(&faces_mutex);
+	if (!root || find_face(id)) {
+		done = true;
+		goto out;
+	}
+	face = kzalloc(sizeof(*face), GFP_KERNEL);
+	if (!face)
+		goto out;
+	snprintf(name, sizeof(name), "%u", id);
+	face->id = id;
+	face->dir = proc_mkdir_mode(name, 0500, root);
+	if (!face->dir) {
+		kfree(face);
+		goto out;
+	}
+	for (i = 0; i < ARRAY_SIZE(face_files); i++)
+		proc_create_data(face_files[i].name, 0400, face->dir, &entry_ops, ENTRY(face_files[i].file, id));
+	list_add(&face->list, &faces);
+	done = true;
+out:
+	mutex_unlock(&faces_mutex);
+	return done;
+}
+
+void bc_face_remove(u32 id)
+{
+	struct face *face;
+
+	mutex_lock(&faces_mutex);
+	face = find_face(id);
+	if (face) {
+		list_del(&face->list);
+		proc_remove(face->dir);
+		kfree(face);
+	}
+	mutex_unlock(&faces_mutex);
+}
+
+int bc_proc_init(bool old_file)
+{
+	root = proc_mkdir_mode("beancounter", 0500, NULL);
+	if (!root || !proc_create_data("containers", 0400, root, &entry_ops, ENTRY(BC_FILE_CONTAINERS, 0)) ||
+	    !proc_create_data("health", 0400, root, &entry_ops, ENTRY(BC_FILE_HEALTH, 0)) ||
+	    !proc_create("control", 0600, root, &control_ops)) {
+		pr_err("/proc/beancounter cannot be made; is another build of this module loaded?\n");
+		return -EEXIST;
+	}
+	if (!old_file)
+		return 0;
+	if (!proc_create("user_beancounters", 0444, NULL, &beancounters_ops)) {
+		pr_err("/proc/user_beancounters cannot be made; old_file=0 goes without it\n");
+		return -EEXIST;
+	}
+	old_there = true;
+	return 0;
+}
+
+void bc_proc_exit(void)
+{
+	struct face *face, *next;
+
+	if (old_there)
+		remove_proc_entry("user_beancounters", NULL);
+	old_there = false;
+	proc_remove(root);
+	mutex_lock(&faces_mutex);
+	root = NULL;
+	list_for_each_entry_safe(face, next, &faces, list)
+		kfree(face);
+	INIT_LIST_HEAD(&faces);
+	mutex_unlock(&faces_mutex);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the shim share among themselves.
+ */
+#ifndef BC_SHIM_H
+#define BC_SHIM_H
+
+#include <linux/static_call.h>
+#include <linux/types.h>
+
+#include <beancounter/core.h>
+
+#include "compat.h"
+
+#undef pr_fmt
+#define pr_fmt(fmt) "beancounter: " fmt
+
+/* symbols.c: symbols of the kernel that are not exported. 0 where there is none. */
+int bc_symbols_init(void);
+unsigned long bc_lookup(const char *name);
+bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end);
+void bc_slab_ranges_init(void);
+
+/* layout.c: refuses where the structures are not what we were built for. */
+int bc_layout_check(void);
+
+/* hooks.c */
+int bc_hooks_resolve(void);
+int bc_hooks_attach(void);
+/* 0; else a hook could not be taken away, and the module's text must stay for ever. */
+int bc_hooks_detach(void);
+unsigned int bc_hooks_expected(void);
+
+/* memory.c: an original past its hook, in case it is the one that our own memory comes from */
+void bc_memory_offer_body(const char *name, void *body);
+
+/* events.c: tracepoints, module notifier, kmem_cache_destroy. */
+int bc_events_init(void);
+void bc_events_exit(void);
+
+/* worker.c */
+int bc_worker_init(void);
+void bc_worker_exit(void);
+void bc_worker_start(void);
+extern struct mutex bc_mutex; /* excludes bc_core_work(), bc_render() and bc_control() from each other */
+
+/* proc.c */
+int bc_proc_init(bool old_file);
+void bc_proc_exit(void);
+void bc_face_remove(u32 id);
+
+#endif

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What scripts/vm promises: exit statuses, arguments, streams, the file system.
+# Takes about a minute; it boots a kernel ten times, two at a time.
+#   tests/host/vm_test.sh [KERNEL]      (6.1)
+# shellcheck disable=SC2016 # what is in single quotes is for the guest
+set -euo pipefail
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+kernel=${1-6.1}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+passed=0 failed=0
+
+ok() { # name, command...
+	local name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+		echo "ok $((passed + failed)) - $name"
+	else
+		failed=$((failed + 1))
+		echo "not ok $((passed + failed)) - $name"
+	fi
+}
+
+# Runs in the background: NAME.out, NAME.err, NAME.status are what came of it.
+vm() { # name, scripts/vm's arguments...
+	local name=$1
+	shift
+	while [ "$(jobs -pr | wc -l)" -ge 2 ]; do wait -n || true; done
+	{
+		local status=0
+		"${vm_script:-$repo/scripts/vm}" --kernel "$kernel" "$@" \
+			>"$tmp/$name.out" 2>"$tmp/$name.err" || status=$?
+		echo "$status" >"$tmp/$name.status"
+	} &
+}
+status_is() { # name, status
+	local got
+	got=$(cat "$tmp/$1.status")
+	[ "$got" = "$2" ] || {
+		echo "# status $got, wanted $2; its messages:"
+		tail -n 5 "$tmp/$1.err" | sed 's/^/#   /'
+		return 1
+	}
+}
+has() { grep -qF -- "$2" "$tmp/$1"; }
+same() { diff "$tmp/$1" "$tmp/$2" | sed 's/^/#   /'; }
+
+# A repository whose module is none. What has no Makefile is not built.
+release=$("$repo/scripts/kernel" resolve "$kernel")
+mkdir -p "$tmp/clone/build/$release" "$tmp/work dir"
+cp -r "$repo/scripts" "$tmp/clone/scripts"
+echo "no module" >"$tmp/clone/build/$release/beancounter.ko"
+
+arguments=('a b' "it's" '"q"' '' $'two\nlines' '$HOME \ *' -- --kernel ünï)
+printf '<%s>\n' "${arguments[@]}" >"$tmp/arguments.want"
+marker=/etc/beancounter-vm-test
+
+vm arguments --no-module -- bash -c 'printf "<%s>\n" "$@"' bash "${arguments[@]}"
+(
+	cd "$tmp/work dir"
+	echo before >file
+	vm files --no-module --out "$tmp/kept" --keep-log "$tmp/files.log" -- bash -c '
+		pwd
+		cat file
+		echo after >file && cat file
+		echo x >'"$marker"' && cat '"$marker"'
+		echo result >"$1/result"
+		echo to-stderr >/dev/stderr
+		echo "KERNEL=$KERNEL $(uname -r)"
+		grep -c . /sys/fs/cgroup/cgroup.controllers
+		exit 7' bash "$tmp/kept"
+	wait
+) &
+vm zero --no-module -- true
+vm signal --no-module -- bash -c 'kill -TERM $$'
+vm missing --no-module -- no-such-command
+vm late --no-module --timeout 2 -- bash -c 'echo begun; sleep 60'
+vm panic --no-module -- bash -c 'echo c >/proc/sysrq-trigger'
+vm warning --no-module -- bash -c 'echo "WARNING: of the test" >/dev/kmsg'
+vm allowed --no-module --allow 'WARNING: of the test$' -- \
+	bash -c 'echo "WARNING: of the test" >/dev/kmsg; exit 3'
+vm background --no-module -- bash -c 'sleep 100 & echo left one behind'
+vm noboot --no-module --append rdinit=/none -- true
+vm noqemu --no-module --mem none -- true
+vm_script=$tmp/clone/scripts/vm vm unloadable -- true
+vm usage --no-such-option -- true
+wait
+
+ok "status 0" status_is zero 0
+ok "status 7" status_is files 7
+ok "a signal is 128 + 15" status_is signal 143
+ok "no such command is 127" status_is missing 127
+ok "arguments arrive exactly" same arguments.want arguments.out
+printf '%s\n' "$tmp/work dir" before after x to-stderr "KERNEL=$release $release" 1 >"$tmp/files.want"
+ok "same directory, writable, both streams, KERNEL, cgroup2" same files.want files.out
+ok "the host's files are as they were" [ "$(cat "$tmp/work dir/file")" = before ]
+ok "the host's root has no new file" [ ! -e "$marker" ]
+ok "--out keeps what was written" [ "$(cat "$tmp/kept/result")" = result ]
+ok "--keep-log" has files.log "reboot: Restarting system"
+ok "time-out is 124" status_is late 124
+ok "output before the time-out is there" has late.out begun
+ok "a panic is 70" status_is panic 70
+ok "the panic is printed" has panic.err "sysrq triggered crash"
+ok "a warning is 70" status_is warning 70
+ok "an allowed warning is the command's status" status_is allowed 3
+ok "a process left behind does not keep the machine" status_is background 0
+ok "no boot is 71" status_is noboot 71
+ok "no QEMU is 71" status_is noqemu 71
+ok "a module that does not load is 71" status_is unloadable 71
+ok "insmod's error is printed" has unloadable.err "insmod: ERROR:"
+ok "wrong usage is 2" status_is usage 2
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Containers as a runtime makes them, from util-linux alone: fresh pid, mount (with
+# an own /proc), ipc and uts namespaces, net and user on request, in a memory
+# cgroup of their own. Sourced after lib.sh.
+
+cgroup_root=/sys/fs/cgroup
+container_serial=0
+
+# start_container [--net] [--user] [--no-cgroup] [--in FILE] [--out FILE] -- COMMAND...
+#
+# starts it in the background and sets CONTAINER_PID (of its unshare, which ends
+# with the command's status), CONTAINER_NS and, where the module is there, CONTAINER_ID.
+start_container() {
+	local options=(--fork --kill-child --pid --mount --mount-proc --ipc --uts)
+	local cgroup=yes in=/dev/null out= note newest
+
+	while [ "${1-}" != -- ]; do
+		case ${1-} in
+		--net) options+=(--net) ;;
+		--user) options=(--user --map-root-user "${options[@]}") ;;
+		--no-cgroup) cgroup= ;;
+		--in)
+			in=$2
+			shift
+			;;
+		--out)
+			out=$2
+			shift
+			;;
+		*)
+			echo "start_container: what is '${1-}'?"
+			return 2
+			;;
+		esac
+		shift
+	done
+	shift
+
+	container_serial=$((container_serial + 1))
+	CONTAINER_CGROUP=
+	if [ -n "$cgroup" ]; then
+		CONTAINER_CGROUP=$cgroup_root/selftest-$$-$container_serial
+		mkdir "$CONTAINER_CGROUP" || return
+		[ -e "$CONTAINER_CGROUP/memory.max" ] ||
+			fail "no memory controller in $cgroup_root/cgroup.subtree_control" || return
+	fi
+	note=$(mktemp -d /tmp/container.XXXXXX)
+	newest=$(newest_container)
+	(
+		[ -z "$CONTAINER_CGROUP" ] || echo "$BASHPID" >"$CONTAINER_CGROUP/cgroup.procs" || exit 125
+		exec <"$in" 5>&-	# 5 is the test's end of such a pipe
+		[ -z "$out" ] || exec >"$out"
+		# Inode numbers of namespaces are used again: this one's is of now.
+		# shellcheck disable=SC2016
+		exec unshare "${options[@]}" -- /bin/sh -c '
+			stat -L -c %i /proc/self/ns/pid >"$0/new" && mv "$0/new" "$0/pidns" || exit 125
+			exec "$@"' "$note" "$@"
+	) &
+	CONTAINER_PID=$!
+	poll 30 test -e "$note/pidns" -o ! -d "/proc/$CONTAINER_PID"
+	CONTAINER_NS=$(cat "$note/pidns" 2>/dev/null)
+	rm -rf "$note"
+	[ -n "$CONTAINER_NS" ] || fail "the container did not start" || return
+	CONTAINER_ID=
+	[ -r "$proc/containers" ] || return 0	# since_load.sh: the module comes later
+	CONTAINER_ID=$(column "$proc/containers" id "pidns=$CONTAINER_NS" | sort -n | tail -n 1)
+	[ "${CONTAINER_ID:-0}" -gt "$newest" ] ||
+		fail "no container with pidns $CONTAINER_NS in $proc/containers"
+}
+
+newest_container() { column "$proc/containers" id 2>/dev/null | sort -n | tail -n 1 | grep . || echo 0; }
+
+# Waits for its end; the command's status is in CONTAINER_STATUS.
+end_container() {
+	CONTAINER_STATUS=0
+	wait "$CONTAINER_PID" || CONTAINER_STATUS=$?
+	remove_cgroup
+}
+
+kill_container() {
+	kill -KILL "$CONTAINER_PID" 2>/dev/null
+	wait "$CONTAINER_PID" 2>/dev/null
+	remove_cgroup
+}
+
+# Its last task may need a moment to leave it.
+remove_cgroup() {
+	[ -z "$CONTAINER_CGROUP" ] || poll 10 rmdir "$CONTAINER_CGROUP" 2>/dev/null ||
+		fail "$CONTAINER_CGROUP cannot be removed: $(cat "$CONTAINER_CGROUP/cgroup.procs")"
+}
+
+# run_container [start_container's options] -- COMMAND...: start, end, status 0.
+run_container() {
+	start_container "$@" || return
+	end_container || return
+	expect "the status of the container's command" 0 "$CONTAINER_STATUS"
+}

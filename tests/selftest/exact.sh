@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Every way to allocate and every way to free moves held and objects by exactly
+# what it should. A task in the container does what alloc_paths.ko is told through
+# a descriptor that is open already, so that nothing else of it moves meanwhile.
+#
+#   TEST_WARNINGS=1   also what makes the kernel warn (scripts/vm --allow 'kmem_cache|BUG alloc_paths')
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./leaks.sh
+
+folder=$(mktemp -d /tmp/exact.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+
+start_poke() {
+	rm -f "$folder/commands"
+	mkfifo "$folder/commands"
+	: >"$folder/answers"
+	# Opened for both, or the opening waits for the other side.
+	exec 5<>"$folder/commands"
+	start_container --in "$folder/commands" --out "$folder/answers" -- \
+		"$programs/poke" /proc/alloc_paths
+}
+
+answered() { [ "$(wc -l <"$folder/answers")" -gt "$1" ]; }
+
+# tell COMMAND...: what the task in the container is to write.
+tell() {
+	local before
+	before=$(wc -l <"$folder/answers")
+	echo "$*" >&5
+	poll 30 answered "$before" || fail "no answer to: $*" || return
+	expect "answer to '$*'" ok "$(tail -n 1 "$folder/answers")"
+}
+
+charged() { echo "$(container_column "$CONTAINER_ID" held) $(container_column "$CONTAINER_ID" objects)"; }
+
+# Frees of what came before may be in RCU's hands: wait until nothing moves.
+settle() {
+	local now last=
+	local end=$((SECONDS + 30))
+	while now=$(charged) && [ "$now" != "$last" ]; do
+		[ "$SECONDS" -lt "$end" ] || fail "held does not come to rest: $now" || return
+		last=$now
+		sleep 0.4
+	done
+}
+
+is_charged() { [ "$(charged)" = "$1" ]; }
+
+# What alloc_paths.ko expects: objects, and the stride that slub itself shows.
+expected() {
+	local objects cache size
+	objects=$(column /proc/alloc_paths charged)
+	cache=$(column /proc/alloc_paths cache)
+	size=$(column /proc/alloc_paths size)
+	[ "$cache" = - ] || size=$(slab_size "$cache") || return
+	echo "$((objects * size)) $objects"
+}
+
+# exact PATH COUNT SIZE CONTEXT HOW FREE_CONTEXT
+exact() {
+	local held objects more_held more_objects
+	settle || return
+	read -r held objects <<<"$(charged)"
+	tell alloc "$1" "$2" "$3" "$4" || return
+	read -r more_held more_objects <<<"$(expected)"
+	if [ "$4" = task ]; then
+		expect "objects to be charged" "$2" "$more_objects" || return
+	else
+		expect "objects to be charged" 0 "$more_objects" || return
+	fi
+	poll 5 is_charged "$((held + more_held)) $((objects + more_objects))" ||
+		fail "alloc $1 $2 $3 $4: held and objects were $held $objects, should have risen by" \
+			"$more_held $more_objects, are $(charged)" || {
+		tell free each task
+		return 1
+	}
+	tell free "$5" "$6" || return
+	# What RCU frees comes within some seconds (kfree_rcu on 6.1: up to 8).
+	poll 20 is_charged "$held $objects" ||
+		fail "free $5 $6 of $1: held and objects should be back at $held $objects, are $(charged)"
+}
+
+paths=(kmalloc_const kmalloc_node_const kmalloc_var kzalloc_node kmalloc_large kmalloc_large_node
+	kstrdup kmemdup krealloc kvmalloc kmem_cache kmem_cache_node kmem_cache_lru mempool bulk)
+sizes=(8 96 192 1000 4096 8192 16384 65536)
+frees=("each worker" "each softirq" "each hardirq" "bulk task" "bulk worker"
+	"kfree_rcu task" "call_rcu task")
+contexts=(worker softirq hardirq)
+
+destroy_live() {
+	[ -n "${TEST_WARNINGS-}" ] || skip "the kernel warns of it; TEST_WARNINGS=1 does it" || return
+	run_container -- /bin/sh -c 'echo alloc destroy_live 10 0 >/proc/alloc_paths' || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_leak "$CONTAINER_ID" 10 "$((10 * 256))" path_destroy_live || return
+	expect cache alloc_paths_doomed "$(leaked "$CONTAINER_ID" cache)"
+}
+
+stops_clean() {
+	exec 5>&-
+	end_container || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID" || return
+	expect_healthy
+}
+
+need_module
+need_programs
+need_test_module alloc_paths
+load_test_module alloc_paths || exit 1
+start_poke || exit 1
+# The first run of each touches memory that the task has not used before.
+tell alloc kmalloc_var 8 64 && tell free || exit 1
+
+ktap_plan $((${#paths[@]} + ${#sizes[@]} + 2 * ${#frees[@]} + 2 * ${#contexts[@]} + 2))
+for path in "${paths[@]}"; do
+	ktap_test "alloc $path, free each" exact "$path" 100 500 task each task
+done
+for size in "${sizes[@]}"; do
+	ktap_test "alloc of $size bytes" exact kmalloc_var 33 "$size" task each task
+done
+for path in kmalloc_var kmem_cache; do
+	for how in "${frees[@]}"; do
+		if [ "$path $how" = "kmem_cache kfree_rcu task" ]; then
+			how="call_rcu worker"
+		fi
+		# shellcheck disable=SC2086 # two words
+		ktap_test "alloc $path, free $how" exact "$path" 100 500 task $how
+	done
+	for context in "${contexts[@]}"; do
+		ktap_test "alloc $path in a $context charges nobody" exact "$path" 100 500 "$context" each task
+	done
+done
+ktap_test "the container that did all this is clean" stops_clean
+ktap_test "a cache that was destroyed with its objects alive" destroy_live
+unload_test_module alloc_paths
+ktap_end

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# 2007 again: one lost put of a struct user_struct (since 5.14, for a locked System
+# V segment, of a struct ucounts). Its hash still points at it, memory cgroups
+# never charged it; the container's counter knows. See workloads/lost_user.c.
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./leaks.sh
+
+users=3
+uid=40000
+
+run_users() { # path
+	run_container -- "$programs/lost_user" "$1" "$users" "$uid" || return
+	wait_verdict "$CONTAINER_ID"
+}
+
+armed() { # path, objects, slab cache, site, skip_put's parameters
+	local path=$1 objects=$2 cache=$3 site=$4 status=0
+	shift 4
+	uid=$((uid + 1000))	# ids that nobody had: an old one may still be there
+	load_test_module skip_put "$@" || return
+	run_users "$path" || status=1
+	[ "$(cat /sys/module/skip_put/parameters/skipped)" -gt 0 ] || fail "nothing was skipped" || status=1
+	unload_test_module skip_put
+	[ "$status" -eq 0 ] || return
+	expect_leak "$CONTAINER_ID" "$objects" "$((objects * $(slab_size "$cache")))" "$site" || return
+	leaked "$CONTAINER_ID" details
+}
+
+# The first of the users is the one whose reference is lost.
+one_user() {
+	armed "$1" 1 uid_cache alloc_uid "${@:2}" times=1 comm=lost_user || return
+	expect details "uid=$uid,count=1" "$(leaked "$CONTAINER_ID" details)"
+}
+
+# Every user whose credentials are put loses one reference a credential.
+all_users() {
+	armed cred "$users" uid_cache alloc_uid in=put_cred_rcu callee=free_uid times=0 || return
+	expect_match details "uid=$uid,count=[0-9]+" "$(leaked "$CONTAINER_ID" details)"
+}
+
+one_ucounts() {
+	armed shm 1 kmalloc-192 alloc_ucounts in=user_shm_unlock callee=put_ucounts times=1 comm=lost_user || return
+	expect_match details "uid=$uid,count=1" "$(leaked "$CONTAINER_ID" details)"
+}
+
+twin() {
+	uid=$((uid + 1000))
+	run_users "$1" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID"
+}
+
+need_module
+need_programs
+need_test_module skip_put
+ktap_plan 8
+ktap_test "a user lost by a pipe" one_user pipe in=free_pipe_info callee=free_uid
+ktap_test "a user lost by a descriptor under way" one_user scm in=__scm_destroy callee=free_uid
+ktap_test "every user lost by its credentials" all_users
+ktap_test "ucounts lost by a segment that two users locked" one_ucounts
+for path in pipe scm cred shm; do
+	ktap_test "nothing armed, $path: clean" twin "$path"
+done
+ktap_end

@@ -1,0 +1,208 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the selftests share: KTAP output, the module's files by the names of their
+# columns, test modules. Containers are in containers.sh. Sourced, after which the
+# working directory is tests/selftest.
+set -u
+
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+repo=$(cd ../.. && pwd)
+KERNEL=${KERNEL:-$(uname -r)}
+programs=$repo/build/selftest
+test_modules=$repo/build/$KERNEL/tests
+proc=/proc/beancounter
+
+# --- KTAP. A test is a function: 0 is ok, $SKIP with $skip_reason set is a skip,
+# anything else has failed. What it prints becomes a diagnostic.
+
+SKIP=4
+ktap_number=0
+ktap_failed=0
+ktap_plan=0
+
+# How many tests there will be.
+ktap_plan() {
+	ktap_plan=$1
+	echo "KTAP version 1"
+	echo "1..$1"
+}
+
+diagnose() { sed 's/^/# /'; }
+
+ktap_result() { # ok|not ok, name, directive
+	ktap_number=$((ktap_number + 1))
+	echo "$1 $ktap_number $2${3:+ # $3}"
+}
+
+# ktap_test NAME FUNCTION [ARG]...
+ktap_test() {
+	local name=$1 status=0 start=$SECONDS log
+	shift
+	log=$(mktemp /tmp/ktap.XXXXXX)
+	skip_reason=
+	"$@" >"$log" 2>&1 || status=$?
+	diagnose <"$log"
+	rm -f "$log"
+	case $status in
+	0) ktap_result ok "$name" ;;
+	"$SKIP") ktap_result ok "$name" "SKIP ${skip_reason:-no reason was given}" ;;
+	*)
+		ktap_failed=$((ktap_failed + 1))
+		ktap_result "not ok" "$name"
+		;;
+	esac
+	[ $((SECONDS - start)) -lt 20 ] || echo "# $name took $((SECONDS - start)) s"
+}
+
+skip() {
+	skip_reason=$*
+	return "$SKIP"
+}
+
+# Nothing of the whole script can run.
+ktap_skip_all() {
+	echo "KTAP version 1"
+	echo "1..0 # SKIP $*"
+	exit "$SKIP"
+}
+
+ktap_end() {
+	if [ "$ktap_number" -ne "$ktap_plan" ]; then
+		echo "# $ktap_plan tests were planned, $ktap_number ran"
+		exit 1
+	fi
+	[ "$ktap_failed" -eq 0 ]
+	exit
+}
+
+fail() {
+	echo "$*"
+	return 1
+}
+
+expect() { # what, expected, actual
+	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+expect_match() { # what, extended regular expression, actual
+	[[ $3 =~ $2 ]] || fail "$1: expected something like '$2', got '$3'"
+}
+
+# poll SECONDS COMMAND...: until it is true, or the time is over.
+poll() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		sleep 0.1
+	done
+}
+
+# --- the module's files
+
+# column FILE NAME [KEY=VALUE]...: the column NAME of the rows where column KEY is
+# VALUE. By name: columns may be added, and are not counted on here.
+column() {
+	local file=$1 name=$2
+	shift 2
+	awk -v name="$name" -v conditions="$*" '
+	NR == 1 {
+		for (i = 1; i <= NF; i++) at[$i] = i
+		n = split(conditions, condition, " ")
+		for (i = 1; i <= n; i++) {
+			key[i] = value[i] = condition[i]
+			sub(/=.*/, "", key[i])
+			sub(/^[^=]*=/, "", value[i])
+			if (!(key[i] in at)) lost = key[i]
+		}
+		if (!(name in at)) lost = name
+		if (lost != "") {
+			print FILENAME " has no column " lost > "/dev/stderr"
+			exit 1
+		}
+		next
+	}
+	{
+		for (i = 1; i <= n; i++) if ($at[key[i]] != value[i]) next
+		print $at[name]
+	}' "$file"
+}
+
+container_column() { column "$proc/containers" "$2" "id=$1"; }
+resource() { column "$proc/$1/resources" "$3" "resource=$2"; }
+health() { column "$proc/health" value "key=$1"; }
+
+# Everything that has to be zero for the other numbers to be worth anything.
+expect_healthy() {
+	local key value status=0
+	for key in missed unknown stale sites_lost containers_lost clamped switched_off; do
+		value=$(health "$key") || return 1
+		[ "${value:-lost}" = 0 ] || { echo "health: $key is ${value:-not there}" && status=1; }
+	done
+	return "$status"
+}
+
+# expect_state ID STATE: else shows what the module has to say about it.
+expect_state() {
+	local state
+	state=$(container_column "$1" state)
+	[ "$state" = "$2" ] && return
+	echo "container $1: expected $2, is '${state:-not listed}'"
+	grep -E "^ *(id|$1) " "$proc/containers"
+	head -n 30 "$proc/$1/leaks"
+	return 1
+}
+
+# No resource of container $1 has anything charged.
+expect_nothing_held() {
+	local left
+	expect "held of container $1" 0 "$(container_column "$1" held)" || return
+	expect "objects of container $1" 0 "$(container_column "$1" objects)" || return
+	left=$(awk 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["held"] != 0 { print $at["resource"] "=" $at["held"] }' "$proc/$1/resources") || return
+	[ -z "$left" ] || fail "container $1 still holds:" $left
+}
+
+settled() {
+	case $(container_column "$1" state) in clean | held | leaked) return 0 ;; esac
+	return 1
+}
+
+# wait_verdict ID [SECONDS]
+wait_verdict() {
+	poll "${2:-60}" settled "$1" && return
+	echo "container $1 has no verdict after ${2:-60} s; waits for" \
+		"'$(container_column "$1" waits)', state '$(container_column "$1" state)'"
+	return 1
+}
+
+# --- what the tests need
+
+need_module() {
+	[ -r "$proc/containers" ] || ktap_skip_all "the module beancounter is not loaded"
+}
+
+# Usually there already; the machine that runs this may write below a tmpfs only.
+need_programs() {
+	make -s OUT="$programs" >/tmp/make.log 2>&1 && return
+	diagnose </tmp/make.log
+	ktap_skip_all "the workloads do not build; see make -C tests/selftest"
+}
+
+need_test_module() {
+	[ -e "$test_modules/$1.ko" ] ||
+		ktap_skip_all "no $test_modules/$1.ko; make -C tests/modules KDIR=... OUT=$test_modules"
+}
+
+load_test_module() { # name, parameters
+	local name=$1
+	shift
+	insmod "$test_modules/$name.ko" "$@" && return
+	dmesg | grep "$name:" | tail -n 12
+	fail "$name.ko $* cannot be loaded"
+}
+
+unload_test_module() {
+	[ ! -d "/sys/module/$1" ] || rmmod "$1"
+}

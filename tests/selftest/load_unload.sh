@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The module goes and comes under load.
+#
+#   LOAD_CYCLES   how often (20)
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+
+cycles=${LOAD_CYCLES:-20}
+
+need_module
+need_programs
+[ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
+
+# Two containers at work all the time, one that sleeps, and the host.
+namespaces=() pids=() cgroups=()
+for work in "workloads/busy.sh -r 100000" "workloads/busy.sh -r 100000 -p 20" "sleep 100000"; do
+	# shellcheck disable=SC2086 # options are words
+	start_container -- $work || exit 1
+	namespaces+=("$CONTAINER_NS") pids+=("$CONTAINER_PID") cgroups+=("$CONTAINER_CGROUP")
+done
+(while :; do /bin/true; done) &
+host_load=$!
+
+cycle() {
+	local start=$SECONDS namespace id
+	rmmod beancounter || return
+	[ ! -e "$proc" ] || fail "$proc is still there" || return
+	insmod "$BEANCOUNTER_MODULE" || {
+		dmesg | tail -n 5
+		return 1
+	}
+	for namespace in "${namespaces[@]}"; do
+		id=$(column "$proc/containers" id "pidns=$namespace" state=running)
+		[ -n "$id" ] || fail "the container with pidns $namespace is lost" || return
+		expect since load "$(container_column "$id" since)" || return
+	done
+	# Not back to back: let some of the load be charged before the next one.
+	poll 10 works || fail "nothing is charged" || return
+	expect_healthy || return
+	echo "$((SECONDS - start)) s"
+}
+
+# The busy containers allocate, and free what the last instance has seen.
+works() {
+	[ "$(column "$proc/containers" objects "pidns=${namespaces[0]}" state=running)" -gt 10 ]
+}
+
+end_load() {
+	local i
+	kill "$host_load"
+	wait "$host_load" 2>/dev/null
+	for i in "${!pids[@]}"; do
+		CONTAINER_PID=${pids[i]} CONTAINER_CGROUP=${cgroups[i]}
+		kill_container || return
+	done
+	poll 60 no_container_runs || fail "a container is not settled" || return
+	expect "leaked containers" "" "$(column "$proc/containers" id state=leaked)"
+}
+
+no_container_runs() {
+	[ -z "$(column "$proc/containers" id state=running)$(column "$proc/containers" id state=settling)" ]
+}
+
+fresh() {
+	run_container -- workloads/busy.sh || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID" || return
+	expect_healthy
+}
+
+ktap_plan $((cycles + 2))
+for ((i = 1; i <= cycles; i++)); do
+	ktap_test "unload and load, number $i" cycle
+done
+ktap_test "the containers under way stop without a leak" end_load
+ktap_test "a fresh container is clean" fresh
+ktap_end

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+#   run.sh [NAME...]    clean, leak_one, ...; without: all
+#
+# Runs the selftests one after the other on the running kernel, in one boot: what
+# they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
+# only if none failed.
+cd "$(dirname "$0")" || exit 1
+
+# What needs little first; those that load and unload the module last.
+all=(clean leak_one leak_user leak_pid exact old_format views stop since_load load_unload)
+[ $# -gt 0 ] || set -- "${all[@]}"
+
+passed=0 failed=0 skipped=0
+log=$(mktemp /tmp/selftest.XXXXXX)
+trap 'rm -f "$log"' EXIT
+for name in "$@"; do
+	start=$SECONDS status=0
+	echo "# $name.sh"
+	"./$name.sh" 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
+	echo "# $name.sh: status $status, $((SECONDS - start)) s"
+	s=$(grep -cE '^ok .* # SKIP|^1\.\.0 # SKIP' "$log")
+	p=$(($(grep -c '^ok ' "$log") - $(grep -cE '^ok .* # SKIP' "$log")))
+	f=$(grep -c '^not ok ' "$log")
+	# One that ended before its time has failed too, whatever it printed.
+	if [ "$f" -eq 0 ] && [ "$status" -ne 0 ] && [ "$status" -ne 4 ]; then
+		echo "not ok $name.sh ended with status $status"
+		f=1
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

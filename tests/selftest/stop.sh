@@ -1,0 +1,138 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# When a container has stopped, what it waits for until then, and that stopping
+# many costs nothing that stays.
+#
+#   STOP_LOOPS   how many (300)
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+
+loops=${STOP_LOOPS:-300}
+
+is_clean() {
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID"
+}
+
+waits_for() {
+	[[ "$(container_column "$CONTAINER_ID" state) $(container_column "$CONTAINER_ID" waits)" =~ ^settling\ .*$1 ]]
+}
+
+expect_waits_for() {
+	poll 10 waits_for "$1" ||
+		fail "should be settling and wait for '$1', is '$(container_column "$CONTAINER_ID" state)'" \
+			"and waits for '$(container_column "$CONTAINER_ID" waits)'"
+}
+
+dead() { [[ "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null || echo X)" == [ZX]* ]]; }
+
+# init is dead, but its parent, which is stopped, does not look.
+unreaped_init() {
+	local init status=0
+	start_container -- sleep 1000 || return
+	init=$(container_column "$CONTAINER_ID" init)
+	kill -STOP "$CONTAINER_PID"
+	kill -KILL "$init"
+	poll 10 dead "$init" || fail "init, $init, does not die"
+	expect_waits_for "zombie:$init,parent:$CONTAINER_PID:unshare" || status=1
+	kill -CONT "$CONTAINER_PID"
+	end_container
+	[ "$status" -eq 0 ] && is_clean
+}
+
+# A task of the container whose parent, nsenter, is outside, dead and not reaped: it holds
+# up init's own end.
+zombie_from_outside() {
+	local init zombie parent status=0
+	start_container -- sleep 1000 || return
+	init=$(container_column "$CONTAINER_ID" init)
+	nsenter --target "$init" --pid sleep 1000 &
+	parent=$!
+	poll 10 pgrep -P "$parent" -x sleep >/dev/null || fail "nsenter has no child" || return
+	zombie=$(pgrep -P "$parent" -x sleep)
+	kill -STOP "$parent"
+	kill -KILL "$zombie"
+	poll 10 dead "$zombie"
+	kill -KILL "$init"
+	expect_waits_for "zombie:$zombie,parent:$parent:nsenter" || status=1
+	kill -CONT "$parent"
+	wait "$parent"
+	end_container
+	[ "$status" -eq 0 ] && is_clean
+}
+
+odd_init() {
+	start_container -- "$programs/odd_init" "$1" || return
+	end_container
+	is_clean
+}
+
+killed() {
+	start_container -- workloads/busy.sh -r 100 || return
+	poll 10 test -n "$(container_column "$CONTAINER_ID" held)"
+	kill_container
+	is_clean
+}
+
+# A pid namespace inside a container is the container's.
+nested() {
+	local before
+	before=$(column "$proc/containers" id | wc -l)
+	run_container -- unshare --pid --fork --mount-proc unshare --pid --fork --mount-proc \
+		sh -c 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done' || return
+	expect "containers that were added" "$CONTAINER_ID" "$(newest_container)" || return
+	is_clean
+}
+
+# A daemon in the container keeps nobody waiting: it dies with init.
+daemon() {
+	run_container -- sh -c 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & setsid sleep 1000 &' || return
+	is_clean
+}
+
+nothing_unsettled() {
+	[ -z "$(column "$proc/containers" id state=settling)$(column "$proc/containers" id state=running)" ]
+}
+
+many() {
+	local i
+	for ((i = 0; i < $1; i++)); do
+		unshare -Urp --fork true || return
+	done
+	poll 60 nothing_unsettled || fail "still unsettled: $(column "$proc/containers" state | sort | uniq -c | xargs)"
+}
+
+slab_kilobytes() { awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo; }
+
+# Twice as many: the second half must cost no memory. A container of a kilobyte
+# that stayed would show as one kilobyte a loop, so half of that is the bound.
+memory_flat() {
+	local before after rows
+	many $((loops / 2)) || return
+	before=$(slab_kilobytes)
+	many "$loops" || return
+	after=$(slab_kilobytes)
+	echo "unreclaimable slab memory: $before kB, $loops containers later $after kB"
+	rows=$(column "$proc/containers" state | grep -vc running)
+	[ "$rows" -le 64 ] || fail "$rows stopped containers are listed, not 64 at most" || return
+	expect "leaked containers" "" "$(column "$proc/containers" id state=leaked)" || return
+	[ $((after - before)) -lt $((loops / 2 + 1024)) ] || fail "$((after - before)) kB more" || return
+	expect_healthy
+}
+
+need_module
+need_programs
+ktap_plan 10
+ktap_test "an init that nobody reaps" unreaped_init
+ktap_test "a zombie whose parent is outside" zombie_from_outside
+ktap_test "an init whose thread calls exec()" odd_init thread-exec
+ktap_test "an init whose leader ends first" odd_init leader-first
+ktap_test "an init that ends with threads" odd_init threads
+ktap_test "an init that ends with children" odd_init children
+ktap_test "a busy container that is killed" killed
+ktap_test "daemons die with init" daemon
+ktap_test "nested pid namespaces belong to the container" nested
+ktap_test "$loops short containers leave nothing" memory_flat
+ktap_end

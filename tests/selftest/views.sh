@@ -1,0 +1,127 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Who may see and do what: the host's administrator all, a container's root its own
+# rows, everybody else nothing; decided by who opens, not through which proc.
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+
+old=/proc/user_beancounters
+folder=$(mktemp -d /tmp/views.XXXXXX)
+trap 'rm -rf "$folder"' EXIT
+denied='Permission denied|Operation not permitted'
+
+# refused COMMAND...: has to fail for want of rights.
+refused() {
+	local said
+	said=$("$@" 2>&1 >/dev/null) && fail "is allowed: $*" && return 1
+	expect_match "$*" "$denied" "$said"
+}
+
+ids() { awk 'NR > 2 && $1 ~ /:$/ { sub(":", "", $1); print $1 }' "$1"; }
+
+# inside [start_container's options] -- SCRIPT: its output is in $folder/out.
+inside() {
+	: >"$folder/out"
+	chmod 666 "$folder/out"
+	start_container --out "$folder/out" "${@:1:$#-1}" /bin/sh -c "exec 2>&1; ${*: -1}" || return
+	end_container
+}
+
+as_nobody() { refused setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+
+nobody() {
+	as_nobody cat "$proc/containers" || return
+	as_nobody cat "$proc/health" || return
+	as_nobody sh -c "echo self-check >$proc/control" || return
+	as_nobody cat "$old"
+}
+
+# Root, but without the one capability that counts.
+root_without_capability() {
+	refused setpriv --bounding-set -sys_admin --inh-caps -sys_admin cat "$proc/containers"
+}
+
+own_rows() {
+	inside "$@" -- "cat $old" || return
+	expect "ids seen" "$CONTAINER_ID" "$(ids "$folder/out")"
+}
+
+# Through the host's own proc it is still the container that opens.
+host_proc() {
+	unshare --pid --fork --mount sh -c "cat $old" >"$folder/out" 2>&1
+	expect "number of ids seen" 1 "$(ids "$folder/out" | wc -l)" || return
+	! ids "$folder/out" | grep -qx 0 || fail "a container sees the host's rows"
+}
+
+nothing_else() {
+	inside "$@" -- "for file in containers health control; do cat $proc/\$file && echo allowed \$file; done;
+		echo self-check >$proc/control && echo allowed writing; true" || return
+	! grep allowed "$folder/out" || fail "a container may open what is the host's" || return
+	[ "$(grep -cE "$denied|No such file" "$folder/out")" -ge 3 ] || fail "said: $(cat "$folder/out")"
+}
+
+nobody_inside() {
+	inside -- "setpriv --reuid 65534 --regid 65534 --clear-groups cat $old && echo allowed; true" || return
+	! grep allowed "$folder/out" || fail "nobody in a container may open $old" || return
+	expect_match "nobody in a container" "$denied" "$(cat "$folder/out")"
+}
+
+# A descriptor that the host opened is no right to write.
+passed_descriptor() {
+	local before
+	start_container --out "$folder/out" -- sleep 1000 || return
+	before=$(container_column "$CONTAINER_ID" name)
+	exec 3>"$proc/control" || return
+	nsenter --target "$(container_column "$CONTAINER_ID" init)" --pid \
+		sh -c "echo name $CONTAINER_ID passed >&3 && echo allowed" >"$folder/out" 2>&1
+	exec 3>&-
+	expect "name afterwards" "$before" "$(container_column "$CONTAINER_ID" name)" || return
+	! grep allowed "$folder/out" || fail "a container may write through a passed descriptor"
+	local status=$?
+	kill_container
+	return "$status"
+}
+
+administrator() {
+	local file
+	for file in containers health; do
+		cat "$proc/$file" >/dev/null || return
+	done
+	expect "ids of the host" 0 "$(ids "$old" | tail -n 1)" || return
+	expect "mode of $proc" 500 "$(stat -c %a "$proc")"
+}
+
+understands() { ! { echo "$1" >"$proc/control"; } 2>/dev/null || fail "'$1' is accepted"; }
+
+nonsense() {
+	understands "" && understands "nonsense" && understands "name" && understands "name 0 x" &&
+		understands "name 999999999 x" && understands "dismiss" && understands "dismiss -1" &&
+		understands "name 1 a:b" && understands "$(printf 'name 1 %064d' 0)"
+}
+
+naming() {
+	start_container -- sleep 1000 || return
+	echo "name $CONTAINER_ID web.1_a-b" >"$proc/control" || return
+	expect name web.1_a-b "$(container_column "$CONTAINER_ID" name)"
+	local status=$?
+	kill_container
+	return "$status"
+}
+
+need_module
+[ -e "$old" ] || ktap_skip_all "no $old: it is switched off by a parameter"
+ktap_plan 12
+ktap_test "the host's administrator sees all" administrator
+ktap_test "nobody gets EACCES or EPERM" nobody
+ktap_test "root without CAP_SYS_ADMIN gets EACCES or EPERM" root_without_capability
+ktap_test "a container's root sees its own rows" own_rows
+ktap_test "so does the root of a user namespace" own_rows --user
+ktap_test "nobody in a container sees none" nobody_inside
+ktap_test "the host's proc shows a container its own rows" host_proc
+ktap_test "a container's root cannot open the host's files" nothing_else
+ktap_test "nor can the root of a user namespace" nothing_else --user
+ktap_test "a passed descriptor is no right" passed_descriptor
+ktap_test "what control does not understand it refuses" nonsense
+ktap_test "a container can be named" naming
+ktap_end

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef BUSY_H
+#define BUSY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* What the command line says. */
+struct busy_options {
+	int processes;		/* forked and exec'ed */
+	int size;		/* of everything else: files, messages, mappings */
+	const char *directory;	/* where files may be made; a tmpfs of its own is mounted there */
+	bool net;		/* an own network namespace: its loopback may be brought up */
+};
+
+extern struct busy_options busy;
+
+/*
+ * One kind of work. It runs in a process of its own, which ends with 0 when all
+ * went well, 1 through must(), or BUSY_SKIPPED through skip().
+ */
+struct busy_work {
+	const char *name;
+	void (*run)(void);
+};
+
+#define BUSY_SKIPPED 4
+
+extern const struct busy_work busy_files[], busy_ipc[], busy_net[], busy_process[], busy_time[];
+
+/* Ends the work with a message that has errno in it. */
+void must(bool ok, const char *what);
+/* Ends the work, which this kernel or this machine cannot do. */
+void skip(const char *reason);
+/* fork(), run, wait for 0. */
+void in_child(void (*run)(void));
+/* snprintf into one of a few static buffers: busy.directory/name-number. */
+const char *path_of(const char *name, int number);
+
+#endif
