@@ -12,7 +12,7 @@
 
 BC_BEGIN_C
 
-/* sleep: 0, or -ENOMEM with nothing left behind. Nothing is charged before bc_core_start(). */
+/* sleep: 0, or -ENOMEM with nothing left behind. */
 int bc_core_init(const struct bc_config *config);
 /* sleep: after the last hook has gone and bc_core_work() cannot run any more. */
 void bc_core_exit(void);

@@ -27,7 +27,6 @@ struct bc_config {
 	bc_u32 cpus;	       /* possible CPUs */
 	bc_u32 max_containers; /* parameter */
 	bc_u32 settle_ms;      /* parameter: the longest wait for a verdict once the tasks are gone */
-	bc_u32 site_bits;      /* log2 of the site table's size */
 	bc_u32 hooks;	       /* hooks in the table of this kernel */
 };
 
@@ -39,7 +38,7 @@ void bc_mem_free(void *mem);			 /* any */
 void *bc_big_alloc(unsigned long size);		 /* sleep: zeroed */
 void bc_big_free(void *mem);			 /* sleep */
 void *bc_percpu_alloc(unsigned long size);	 /* any (non-blocking): zeroed; NULL without memory */
-void bc_percpu_free(void *percpu);		 /* sleep */
+void bc_percpu_free(void *percpu);		 /* any */
 
 /* Locks are leaves: nothing is called with one held but what is marked "any" here. Interrupts are off inside. */
 enum bc_lock_id { BC_LOCK_SITES, BC_LOCK_CONTAINERS, BC_LOCKS };
@@ -78,6 +77,7 @@ void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search); /* sleep
 /* Of the first task, if it is still there: command and cgroup path (unchanged otherwise). any */
 void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len);
 bc_u32 bc_pidns_inum(const void *ns);				    /* any */
+bool bc_pidns_alive(const void *ns);				    /* any: it still takes new pids */
 void bc_pidns_get(const void *ns);				    /* any */
 void bc_pidns_put(const void *ns);				    /* sleep */
 void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this container from here on */
@@ -89,12 +89,16 @@ enum bc_probe {
 	BC_PROBE_INODE,	     /* an object with a struct inode somewhere inside */
 	BC_PROBE_TREE_NODE,  /* struct xa_node: of a page cache, or an idr of the host's */
 	BC_PROBE_USER,	     /* struct user_struct */
-	BC_PROBE_MM,	     /* struct mm_struct */
+	BC_PROBE_MM,	     /* struct mm_struct: held by khugepaged's list alone? */
+	BC_PROBE_VMAP_AREA,  /* struct vmap_area: extra is 1 where it is in use */
 };
 struct bc_probed {
 	bool known;    /* the object was understood */
 	bc_s64 extra;  /* references that nothing of the caches explains; 0: only cached */
-	char text[64]; /* for the report: "uid=1000,count=1"; no blanks */
+	bc_u64 subject;     /* what such a reference points to: the object, or the inode inside */
+	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
+	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
+	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */
 };
 void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);
 

@@ -32,16 +32,16 @@ Held held(const Container &c)
 	return {k.bytes + d.bytes, k.objects + d.objects};
 }
 
-s64 maxheld(const Container &c, ByteKind kind)
+s64 maxheld(Container &c, ByteKind kind)
 {
-	const s64 now = held(c, kind).bytes;
-	const s64 peak = c.bytes[static_cast<size_t>(kind)].maxheld();
-	return now > peak ? now : peak;
+	ByteCounter &counter = c.bytes[static_cast<size_t>(kind)];
+	counter.raise_maxheld(held(c, kind).bytes);
+	return counter.maxheld();
 }
 
 bool Containers::init(u32 most, u32 cpus)
 {
-	most_ = most + 2; // index 0 is nobody, 1 the overflow
+	most_ = (most > 65000 ? 65000 : most) + 2; // index 0 is nobody, 1 the overflow; an index has 16 bits
 	cpus_ = cpus;
 	by_index_ = static_cast<Atomic<Container *> *>(bc_big_alloc(most_ * sizeof(*by_index_)));
 	overflow_ = static_cast<Container *>(bc_mem_alloc(sizeof(Container), ~0u));
@@ -115,6 +115,14 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	made = false;
 	if (Container *c = find(ns); c != nullptr)
 		return c;
+	// A task of a namespace that takes no new pids is among the last to die, and its container has been judged.
+	if (!bc_pidns_alive(ns))
+		return nullptr;
+	if (count_.relaxed() + 2 >= most_) {
+		overflow_used_.set_relaxed(1);
+		health.count(Loss::containers_lost);
+		return overflow_;
+	}
 
 	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
 	auto *fresh = static_cast<Container *>(bc_mem_alloc(sizeof(Container), 0));
@@ -141,11 +149,11 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			fresh->ns.set_relaxed(ns);
 			fresh->cells.set_relaxed(cells);
 			fresh->index = OwnerIndex{static_cast<u16>(index)};
-			while (find_id(ContainerId{next_id_}) != nullptr)
+			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
 				++next_id_;
 			fresh->id = ContainerId{next_id_++};
 			fresh->pidns = bc_pidns_inum(ns);
-			fresh->init = init;
+			fresh->init.set_relaxed(init);
 			fresh->since_load = at_load;
 			copy_text(fresh->command, sizeof(fresh->command), comm);
 			fresh->born_ms = bc_now_ms();
@@ -167,7 +175,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			bc_percpu_free(cells);
 		bc_mem_free(spare);
 	}
-	if (result == overflow_) {
+	if (result == overflow_) { // no memory, or others were faster
 		overflow_used_.set_relaxed(1);
 		health.count(Loss::containers_lost);
 	}
@@ -198,8 +206,9 @@ void Containers::forget_namespace(Container &c)
 	if (ns == nullptr)
 		return;
 	unhash(c);
+	// Whoever still found it has left his section then, and with it the place where he notes it as his CPU's last one.
+	bc_synchronize_rcu();
 	bc_cpu_forget(&c);
-	bc_synchronize_rcu(); // nobody walks the hash through it any more
 	bc_pidns_put(ns);
 }
 

@@ -43,7 +43,7 @@ static_assert(!may_become(State::running, State::clean), "a verdict comes after 
 static_assert(may_become(State::leaked, State::clean), "a late free turns a verdict around");
 
 inline constexpr u32 kStoppedKept = 64;
-inline constexpr u32 kExcuses = 24; // rows of the class table, verdict.h
+inline constexpr u32 kExcuses = 32; // rows of the class table, verdict.h
 
 struct Excused {
 	u32 objects;
@@ -60,7 +60,7 @@ struct Container {
 	Container *next_in_hash; // written under BC_LOCK_CONTAINERS, read with preemption off
 	ContainerId id;
 	u32 pidns; // inode number
-	s32 init;  // host pid of the first task
+	Atomic<s32> init; // host pid of the first task; 0 where a charge was faster than its fork
 	bool since_load;
 	bool has_face; // /proc/beancounter/ID exists: the worker's
 	char name[64];
@@ -94,7 +94,7 @@ struct Held {
 // Atomic + cells. Not below zero: what moves while we look can make the sum look so.
 Held held(const Container &c, ByteKind kind);
 Held held(const Container &c);
-s64 maxheld(const Container &c, ByteKind kind);
+s64 maxheld(Container &c, ByteKind kind);
 
 class Containers {
       public:
@@ -103,7 +103,8 @@ class Containers {
 
 	// The container of a namespace, nullptr where it is not known (yet). Preemption off.
 	Container *find(const void *ns) const;
-	// ... made where it is not there; the shared overflow container where there is no room or memory for it. Any context.
+	// ... made where it is not there; the shared overflow container where there is no room or memory for it; nullptr where
+	// the namespace is at its end. Any context, preemption off.
 	Container *find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made);
 	Container *find_id(ContainerId id) const; // preemption off, or the worker's mutex
 	Container *find_name(const char *name) const;

@@ -3,6 +3,7 @@
 
 #include "charge.h"
 #include "error.h"
+#include "stop.h"
 #include "text.h"
 
 namespace bc {
@@ -103,8 +104,10 @@ bool parse_command(const char *line, u32 length, Command &command)
 namespace {
 
 
-int check(const Command &command)
+// Against what is there, and against what the same write asks for before it.
+int check(const Command *commands, u32 index)
 {
+	const Command &command = commands[index];
 	if (command.verb == Command::Verb::self_check)
 		return 0;
 	const Container *c = containers.find_id(command.id);
@@ -115,8 +118,18 @@ int check(const Command &command)
 	const Container *same = containers.find_name(command.name);
 	if (same != nullptr && same != c)
 		return kExists;
-	if (command.new_id && command.new_id != command.id && containers.find_id(command.new_id) != nullptr)
+	const bool moves = command.new_id && command.new_id != command.id;
+	if (moves && (containers.find_id(command.new_id) != nullptr || command.new_id == containers.overflow()->id))
 		return kExists;
+	for (u32 i = 0; i < index; ++i) {
+		const Command &earlier = commands[i];
+		if (earlier.verb != Command::Verb::name)
+			continue;
+		if (earlier.id == command.id) // two names for one, or an ID that will have moved
+			return kInvalid;
+		if (same_text(earlier.name, command.name) || (moves && earlier.new_id == command.new_id))
+			return kExists;
+	}
 	return 0;
 }
 
@@ -134,6 +147,12 @@ void apply(const Command &command)
 		return;
 	}
 	copy_text(c->name, sizeof(c->name), command.name);
+	if (command.new_id && command.new_id != command.id) {
+		stopper.drop_face(command.id.value);
+		containers.renumber(*c, command.new_id);
+		c->has_face = bc_face_add(command.new_id.value);
+		bc_kick_worker();
+	}
 }
 
 } // namespace
@@ -155,7 +174,7 @@ extern "C" int bc_control(const char *text, unsigned long length)
 		if (count == kMostCommands || !parse_command(text + start, static_cast<u32>(end - start), commands[count]))
 			result = kInvalid;
 		else
-			result = check(commands[count++]);
+			result = check(commands, count++);
 		start = end + 1;
 	}
 	if (result == 0 && count == 0)

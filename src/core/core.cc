@@ -58,8 +58,8 @@ bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at
 	Container *c = containers.find_or_make(ns, host_pid, comm, at_load, made);
 	if (made)
 		bc_kick_worker();
-	else if (c->init == 0 && c != containers.overflow())
-		c->init = host_pid; // made in a charge, which did not know its first task
+	else if (c != nullptr && c->init.relaxed() == 0 && c != containers.overflow())
+		c->init.set_relaxed(host_pid); // made in a charge, which did not know its first task
 	return made ? c->id.value : 0;
 }
 
@@ -88,7 +88,7 @@ int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 {
 	*text = bc_text{};
 	Text out{*text};
-	const Container *c = nullptr;
+	Container *c = nullptr;
 	if (id != 0 || (file != BC_FILE_BEANCOUNTERS && file != BC_FILE_CONTAINERS && file != BC_FILE_HEALTH)) {
 		c = containers.find_id(ContainerId{id});
 		if (c == nullptr)

@@ -30,13 +30,19 @@ class Health {
 	{
 		for (auto &loss : losses_)
 			loss.set_relaxed(0);
+		off_.set_relaxed(0);
 	}
 	s64 of(Loss loss) const { return losses_[static_cast<size_t>(loss)].relaxed(); }
 
 	// What makes a verdict of "clean" doubtful: an object that was never recorded cannot be seen to survive.
+	// After an error of ours that makes every further number doubtful: nothing is charged any more, frees still uncharge.
+	void switch_off() { off_.set_relaxed(1); }
+	bool switched_off() const { return off_.relaxed() != 0; }
+
 	s64 blind() const { return of(Loss::missed) + of(Loss::sites_lost) + of(Loss::stale) + of(Loss::unknown); }
 
       private:
+	Atomic<u32> off_;
 	Atomic<s64> losses_[static_cast<size_t>(Loss::kCount)];
 };
 

@@ -33,10 +33,12 @@ constexpr unsigned long kZeroSize = 16; // ZERO_SIZE_PTR, include/linux/slab.h
 
 bool real(const void *object) { return reinterpret_cast<unsigned long>(object) > kZeroSize; }
 
-// The container of the current task. Preemption off.
+// The container of the current task; nullptr where it is too late for one. Preemption off.
 bc::Container *current_container()
 {
 	const void *ns = bc::platform::current_namespace();
+	if (__builtin_expect(ns == nullptr, false))
+		return nullptr;
 	auto *last = static_cast<bc::Container *>(bc::platform::cpu_last());
 	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns, true))
 		return last;
@@ -46,7 +48,10 @@ bc::Container *current_container()
 		// without memory at its fork.
 		bool made;
 		c = bc::containers.find_or_make(ns, 0, "", true, made);
-		bc_kick_worker();
+		if (c == nullptr)
+			return nullptr;
+		if (made)
+			bc_kick_worker();
 	}
 	bc::platform::set_cpu_last(c);
 	return c;
@@ -57,7 +62,8 @@ bc::Container *current_container()
 {
 	if (__builtin_expect(real(object), true)) {
 		bc::platform::PreemptOff section;
-		bc::charge(*current_container(), Address{reinterpret_cast<bc::u64>(object)}, Address{caller}, cache, gfp);
+		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
+			bc::charge(*c, Address{reinterpret_cast<bc::u64>(object)}, Address{caller}, cache, gfp);
 	}
 	bc::platform::in_flight_leave();
 	return object;
@@ -93,8 +99,8 @@ CacheKey key(const void *cache) { return CacheKey{reinterpret_cast<bc::u64>(cach
 {
 	for (int i = 0; i < count; ++i) {
 		bc::platform::PreemptOff section;
-		bc::charge(*current_container(), Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller}, key(cache),
-			   gfp);
+		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
+			bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller}, key(cache), gfp);
 	}
 	bc::platform::in_flight_leave();
 	return count;

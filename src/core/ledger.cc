@@ -77,7 +77,7 @@ void Ledger::retire(u64 word)
 	do {
 		// Bit 63 keeps the link from looking like a slot; the list's end has it too.
 		array[0].set_relaxed(head | u64{1} << 63);
-	} while (!retired_.compare_exchange(head, reinterpret_cast<u64>(array) | (word & kTagMask)));
+	} while (!retired_.compare_exchange(head, platform::word_of(array) | (word & kTagMask)));
 }
 
 void Ledger::reclaim()
@@ -116,7 +116,7 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 		void *array = bc_mem_alloc(array_bytes(shift), gfp);
 		if (array == nullptr)
 			return kNotRecorded;
-		const u64 fresh = reinterpret_cast<u64>(array) | shift;
+		const u64 fresh = platform::word_of(array) | shift;
 		if (word.compare_exchange(seen, fresh)) {
 			bytes_.add(array_bytes(shift));
 			arrays_.add(1);
@@ -127,16 +127,14 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 		}
 	}
 	Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
-	const Slot old{place.relaxed()};
-	place.set_relaxed(slot.raw());
+	const Slot old{place.exchange(slot.raw())};
 	// Only reachable with something in `place` where another CPU made the array and recorded there: then nothing
 	// was replaced by us.
 	return old.empty() ? replaced : old.raw();
 }
 
-Slot Ledger::take_exclusive(Atomic<u64> &place)
+Slot Ledger::take_exclusive(Atomic<u64> &place, u64 seen)
 {
-	u64 seen = place.relaxed();
 	while (!Slot{seen}.empty()) {
 		if (place.compare_exchange(seen, 0))
 			return Slot{seen};

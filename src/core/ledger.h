@@ -46,14 +46,17 @@ class Ledger {
 	{
 		const u64 page = platform::page_index(address.value);
 		if (__builtin_expect(page < limit_, true)) {
-			Atomic<u64> &word = top_[page >> kChunkShift].relaxed()[page & (kChunkWords - 1)];
+			Atomic<u64> &word = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)];
 			const u64 seen = word.acquire();
 			const u32 shift = shift_of(stride);
 			if (__builtin_expect(shift < kPageShift && (seen & kTagMask) == shift, true) && is_array(seen)) {
 				Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
-				const Slot old{place.relaxed()};
-				place.set_relaxed(slot.raw());
-				if (__builtin_expect(!old.empty(), false))
+				if (__builtin_expect(place.relaxed() == 0, true)) {
+					place.set_relaxed(slot.raw());
+					return true;
+				}
+				const Slot old{place.exchange(slot.raw())}; // a walker may claim it, too
+				if (!old.empty())
 					stale(old);
 				return true;
 			}
@@ -76,10 +79,11 @@ class Ledger {
 		const u64 seen = word.acquire();
 		if (seen == 0)
 			return Slot{};
-		Atomic<u64> &place =
-		    is_array(seen) ? array_of(seen)[(address.value & (kPageSize - 1)) >> (seen & kTagMask)] : word;
+		if (!is_array(seen)) // a page's own word is shared by all that starts there, stale or not
+			return take_exclusive(word, seen);
+		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> (seen & kTagMask)];
 		if (__builtin_expect(exclusive_.relaxed() != 0, false))
-			return take_exclusive(place);
+			return take_exclusive(place, place.relaxed());
 		const Slot slot{place.relaxed()};
 		if (slot.empty())
 			return Slot{};
@@ -94,6 +98,9 @@ class Ledger {
 		u32 low;   // and the part of the page, [low, high)
 		u32 high;
 		Atomic<u64> *place;
+
+		// Where it starts exactly, given what its site says. The allocator is asked: a slot is coarser than that.
+		Address address(Stride stride) const { return Address{bc_object_address(page, low, high, stride.value)}; }
 	};
 	// Calls visit(Found) for every recorded object, each page in a section of its own; sleeps in between. Objects
 	// recorded or taken meanwhile may or may not be seen.
@@ -144,7 +151,7 @@ class Ledger {
 
       private:
 	static constexpr bool is_array(u64 word) { return word >> 63 != 0; }
-	static Atomic<u64> *array_of(u64 word) { return reinterpret_cast<Atomic<u64> *>(word & ~kTagMask); }
+	static Atomic<u64> *array_of(u64 word) { return static_cast<Atomic<u64> *>(platform::pointer_of(word & ~kTagMask)); }
 	static Atomic<u64> *zero_chunk();
 
 	// The word that was replaced (an array or a slot), 0, or kNotRecorded.
@@ -157,13 +164,13 @@ class Ledger {
 			return;
 		}
 		for (u32 i = 0; i < kPageSize >> (word & kTagMask); ++i) {
-			const Slot slot{array_of(word)[i].relaxed()};
+			const Slot slot{array_of(word)[i].exchange(0)}; // a late walker may claim it, too
 			if (!slot.empty())
 				stale(slot);
 		}
 		retire(word);
 	}
-	static Slot take_exclusive(Atomic<u64> &place);
+	static Slot take_exclusive(Atomic<u64> &place, u64 seen);
 	Atomic<u64> *chunk_for(u64 page, u32 gfp);
 	void retire(u64 word);
 

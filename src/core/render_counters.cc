@@ -17,7 +17,7 @@ struct Row {
 	s64 failcnt;
 };
 
-Row row_of(const Container &c, size_t resource)
+Row row_of(Container &c, size_t resource)
 {
 	for (size_t k = 0; k < kByteKinds; ++k) {
 		if (static_cast<size_t>(kByteResource[k]) == resource) {
@@ -49,7 +49,7 @@ template <class RowOf> void old_rows(Text &out, u32 id, RowOf &&row)
 		old_row(out, r == 0 ? uid : "", kResources[r].name, row(r));
 }
 
-void old_rows(Text &out, const Container &c)
+void old_rows(Text &out, Container &c)
 {
 	old_rows(out, c.id.value, [&](size_t r) { return row_of(c, r); });
 }
@@ -60,10 +60,12 @@ void host_rows(Text &out)
 	u64 total[kByteKinds] = {};
 	bc_slab_totals(&total[0], &total[1]);
 	s64 rest[kByteKinds] = {static_cast<s64>(total[0]), static_cast<s64>(total[1])};
-	containers.each([&](Container &c) {
+	auto subtract = [&](Container &c) {
 		for (size_t k = 0; k < kByteKinds; ++k)
 			rest[k] -= held(c, static_cast<ByteKind>(k)).bytes;
-	});
+	};
+	containers.each(subtract);
+	subtract(*containers.overflow());
 	old_rows(out, 0, [&](size_t r) {
 		for (size_t k = 0; k < kByteKinds; ++k) {
 			if (static_cast<size_t>(kByteResource[k]) == r) {
@@ -94,20 +96,20 @@ template <class Wanted, class Visit> void by_id(Wanted &&wanted, Visit &&visit)
 void container_row(Text &out, Container &c)
 {
 	if (c.ns.relaxed() != nullptr)
-		bc_task_face(c.init, c.ns.relaxed(), c.command, sizeof(c.command), c.cgroup, sizeof(c.cgroup));
+		bc_task_face(c.init.relaxed(), c.ns.relaxed(), c.command, sizeof(c.command), c.cgroup, sizeof(c.cgroup));
 	const u64 now = bc_now_ms();
 	const Held h = held(c);
 	const State state = c.current();
 	out.field(c.id.value, 9).field(c.name, 12).field(kStateNames[static_cast<size_t>(state)], 8);
 	out.field(h.bytes, 12).field(h.objects, 9).field(s64{0}, 7);
 	out.field(static_cast<s64>((now - (stopped(state) ? c.settled_ms : c.born_ms)) / 1000), 7);
-	out.field(c.pidns, 10).field(c.tasks_gone ? 0 : c.init, 7).field(c.command, 15).field(c.cgroup, 24);
+	out.field(c.pidns, 10).field(c.tasks_gone ? 0 : c.init.relaxed(), 7).field(c.command, 15).field(c.cgroup, 24);
 	out.field(c.since_load ? "load" : "start", 5).field(c.waits, 1).end_line();
 }
 
 } // namespace
 
-void render_beancounters(Text &out, const Container *only)
+void render_beancounters(Text &out, Container *only)
 {
 	out.put("Version: 2.5\n");
 	out.right("uid", 10).put("  ").left("resource", 12);
@@ -119,8 +121,10 @@ void render_beancounters(Text &out, const Container *only)
 		return;
 	}
 	// Listed while it runs or anything is charged to it.
+	if (containers.overflow_used())
+		old_rows(out, *containers.overflow());
 	by_id([](const Container &c) { return !stopped(c.current()) || held(c).objects != 0; },
-	      [&](const Container &c) { old_rows(out, c); });
+	      [&](Container &c) { old_rows(out, c); });
 	host_rows(out);
 }
 
@@ -143,6 +147,7 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("hooks_expected", hooks_expected);
 	for (size_t i = 0; i < static_cast<size_t>(Loss::kCount); ++i)
 		line(kLossNames[i], health.of(static_cast<Loss>(i)));
+	line("switched_off", health.switched_off());
 	line("sites", sites.count());
 	line("containers", containers.count());
 	line("ledger_bytes", bc_ledger.bytes());
@@ -150,7 +155,7 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("ledger_pages", static_cast<s64>(bc_ledger.limit()));
 }
 
-void render_resources(Text &out, const Container &c)
+void render_resources(Text &out, Container &c)
 {
 	out.left("resource", 13).right("held", 20).put(' ').right("maxheld", 20).put(' ').right("barrier", 20);
 	out.put(' ').right("limit", 20).put(' ').right("failcnt", 20).put('\n');

@@ -48,7 +48,7 @@ bool render_objects(Text &out, const Container &c)
 	out.right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11).field("cache", 20).field("site", 40);
 	out.right("age", 7).put(" addresses\n");
 	Survey survey;
-	if (!survey.run(c, Survey::Mode::live))
+	if (!survey.live(c))
 		return false;
 	for (u32 i = 0; i < survey.size(); ++i) {
 		const Group &g = survey[i];
@@ -71,9 +71,10 @@ void leak_row(Text &out, const Group &g)
 	out.field(kVerdictNames[static_cast<size_t>(g.verdict)], 11).field(static_cast<s64>(g.objects), 9);
 	out.field(static_cast<s64>(g.bytes), 12).field(resource_name(site), 11).field(sites.cache_name(site), 20);
 	site_field(out, site);
-	out.field(age_seconds(g), 7).field(g.row == kNoRow ? "" : kClasses[g.row].name, 14);
+	const u32 row = g.row == kNoRow && g.part ? kPartRow : g.row;
+	out.field(age_seconds(g), 7).field(row == kNoRow ? "" : kClasses[row].name, 14);
 	addresses_field(out, g);
-	char text[64];
+	char text[48];
 	copy_text(text, sizeof(text), g.text);
 	if (g.verdict == Verdict::leaked && text[0] == 0 && g.addresses != 0) {
 		char symbol[192];
@@ -104,8 +105,9 @@ bool render_leaks(Text &out, const Container &c)
 	if (!stopped(c.current()))
 		return true;
 	if (c.current() != State::clean) {
+		Survivors survivors;
 		Survey survey;
-		if (!survey.run(c, Survey::Mode::judge))
+		if (!survivors.run(c) || !survey.judged(survivors))
 			return false;
 		for (u32 i = 0; i < survey.size(); ++i)
 			leak_row(out, survey[i]);

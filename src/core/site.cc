@@ -10,6 +10,10 @@ namespace bc {
 
 constinit Sites sites{};
 
+namespace {
+constexpr char kForgotten[] = "?"; // of a module that went when there was no memory to remember its symbol
+}
+
 bool Sites::init()
 {
 	table_ = static_cast<Site *>(bc_big_alloc(kPlaces * sizeof(Site)));
@@ -26,8 +30,10 @@ bool Sites::init()
 void Sites::exit()
 {
 	if (table_ != nullptr) {
-		for (u32 i = 0; i < kPlaces; ++i)
-			bc_mem_free(const_cast<char *>(table_[i].text.relaxed()));
+		for (u32 i = 0; i < kPlaces; ++i) {
+			if (table_[i].text.relaxed() != kForgotten)
+				bc_mem_free(const_cast<char *>(table_[i].text.relaxed()));
+		}
 	}
 	bc_big_free(table_);
 	bc_big_free(names_);
@@ -115,10 +121,9 @@ void Sites::text_going(u64 start, u64 end)
 		char text[192];
 		bc_symbol(caller, text, sizeof(text));
 		auto *copy = static_cast<char *>(bc_mem_alloc(length_of(text) + 1, 0));
-		if (copy != nullptr) {
+		if (copy != nullptr)
 			copy_text(copy, length_of(text) + 1, text);
-			site.text.release(copy);
-		}
+		site.text.release(copy != nullptr ? copy : kForgotten);
 		site.cache.set_relaxed(kDead);
 	}
 }

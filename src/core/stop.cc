@@ -6,7 +6,7 @@
 #include "stop.h"
 
 #include "charge.h"
-#include "survey.h"
+#include "survivors.h"
 #include "text.h"
 
 namespace bc {
@@ -85,7 +85,8 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 		return {now + kFirstLooksMs, Wants::everything};
 
 	const u64 still = now - c.unchanged_ms;
-	if (hand_over(c, waited >= kSoonestMs && still >= kStillMs) != 0) {
+	Survivors survivors;
+	if (survivors.run(c) && hand_over(c, survivors, waited >= kSoonestMs && still >= kStillMs) != 0) {
 		rest = held(c);
 		c.last_objects = rest.objects;
 		if (rest.objects == 0) {
@@ -100,46 +101,59 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 
 Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 {
-	hand_over(c, true);
+	if (stopped(c.current()) && held(c).objects == c.last_objects)
+		return {now + kWatchMs, Wants::nothing};
+	Survivors survivors;
+	if (!survivors.run(c))
+		return {now + kWatchMs, Wants::nothing};
+	hand_over(c, survivors, true);
 	const Held rest = held(c);
+	c.last_objects = rest.objects;
 	if (rest.objects == 0 && rest.bytes == 0) {
 		conclude(c, State::clean, now, "");
 		return {kNever, Wants::nothing};
 	}
-	if (stopped(c.current()) && rest.objects == c.last_objects)
-		return {now + kWatchMs, Wants::nothing};
-	c.last_objects = rest.objects;
-
-	Survey survey;
-	if (!survey.run(c, Survey::Mode::judge))
-		return {now + kWatchMs, Wants::nothing};
-	const bool leaked = survey.objects(Verdict::leaked) != 0;
 	char worst[192] = "";
-	if (survey.size() != 0)
-		sites.symbol(sites[survey[0].site], worst, sizeof(worst));
+	bool leaked = survivors.size() == 0; // charged, but not in the ledger: never to be called anything else
+	for (u32 i = 0; i < survivors.size() && !leaked; ++i) {
+		leaked = survivors[i].judgement.verdict == Verdict::leaked;
+		if (leaked || i == 0)
+			sites.symbol(sites[survivors[i].slot.site()], worst, sizeof(worst));
+	}
 	conclude(c, leaked ? State::leaked : State::held, now, worst);
 	return {now + kWatchMs, Wants::nothing};
 }
 
 void Stopper::evict(bc_round &round)
 {
+	for (u32 i = 0; i < faces_gone_; ++i)
+		round.face_gone[round.faces_gone++] = face_gone_[i];
+	faces_gone_ = 0;
+
 	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or the administrator dismisses it.
+	constexpr u32 kMost = sizeof(round.face_gone) / sizeof(round.face_gone[0]);
+	Container *gone[kMost];
+	u32 count = 0;
 	u32 kept = 0;
 	containers.each([&](Container &c) { kept += stopped(c.current()); });
-	while (kept > kStoppedKept && round.faces_gone < sizeof(round.face_gone) / sizeof(round.face_gone[0])) {
+	while (kept > kStoppedKept && round.faces_gone < kMost) {
 		Container *oldest = nullptr;
 		containers.each([&](Container &c) {
 			if (c.current() == State::clean && (oldest == nullptr || c.settled_ms < oldest->settled_ms))
 				oldest = &c;
 		});
 		if (oldest == nullptr)
-			return;
+			break;
 		containers.unpublish(*oldest);
 		round.face_gone[round.faces_gone++] = oldest->id.value;
-		bc_synchronize_rcu();
-		containers.destroy(oldest);
+		gone[count++] = oldest;
 		--kept;
 	}
+	if (count == 0)
+		return;
+	bc_synchronize_rcu();
+	while (count != 0)
+		containers.destroy(gone[--count]);
 }
 
 void Stopper::round(bc_round &round)

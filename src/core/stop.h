@@ -2,6 +2,8 @@
 // From a container's stop to its verdict. One worker does it for all of them, in rounds.
 #pragma once
 
+#include <beancounter/core.h>
+
 #include "container.h"
 
 namespace bc {
@@ -12,8 +14,15 @@ class Stopper {
 	{
 		settle_ms_ = settle_ms;
 		drained_ = false;
+		faces_gone_ = 0;
 	}
 	void round(bc_round &round);
+	// The face of an ID that nobody has any more goes with the next round.
+	void drop_face(u32 id)
+	{
+		if (faces_gone_ < kMostFaces)
+			face_gone_[faces_gone_++] = id;
+	}
 
       private:
 	enum class Wants : u8 { nothing, rcu, everything };
@@ -28,7 +37,11 @@ class Stopper {
 	void conclude(Container &c, State state, u64 now, const char *worst);
 	void evict(bc_round &round);
 
+	static constexpr u32 kMostFaces = 64;
+
 	u32 settle_ms_ = 0;
+	u32 faces_gone_ = 0;
+	u32 face_gone_[kMostFaces] = {};
 	bool drained_ = false; // the caller was asked for a complete drain in the last round, and has done it
 };
 

@@ -13,5 +13,6 @@
 #include "site.cc"
 #include "stop.cc"
 #include "survey.cc"
+#include "survivors.cc"
 #include "text.cc"
 #include "verdict.cc"

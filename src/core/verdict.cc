@@ -29,26 +29,28 @@ u32 class_of(const Site &site)
 	return site.kind == ByteKind::dcachesize ? kInodeRow : kNoRow;
 }
 
-bool within_bound(u32 row, const Container &c, u32 already)
+namespace {
+
+bool within_bound(const ClassRow &row, u32 already)
 {
-	const ClassRow &r = kClasses[row];
-	switch (r.proof) {
+	switch (row.proof) {
 	case Proof::bound:
-		return r.bound == 0 || already < r.bound * containers.cpus();
+		return already < row.bound * containers.cpus();
 	case Proof::once:
-		return already < r.bound;
-	case Proof::with_inode:
-		return already < c.excused[kInodeRow].objects;
+		return already < row.bound;
 	default:
-		return true;
+		return false;
 	}
 }
 
-Verdict judge(u32 row, const Container &c, Address object, u32 size, u32 already, char *text)
+} // namespace
+
+Judgement judge(u32 row, Address object, u32 size, u32 already)
 {
-	*text = 0;
+	Judgement j{};
+	j.row = row;
 	if (row == kNoRow)
-		return Verdict::leaked;
+		return j;
 	const ClassRow &r = kClasses[row];
 	bc_probed probed{};
 	switch (r.proof) {
@@ -57,21 +59,37 @@ Verdict judge(u32 row, const Container &c, Address object, u32 size, u32 already
 		break;
 	case Proof::inode:
 		bc_probe(BC_PROBE_INODE, object.value, size, &probed);
+		if (!probed.known) { // no inode inside: some other cache's, which reclaim empties
+			j.verdict = r.verdict;
+			return j;
+		}
 		break;
 	case Proof::tree:
 		bc_probe(BC_PROBE_TREE_NODE, object.value, size, &probed);
 		break;
+	case Proof::vmap_area:
+		bc_probe(BC_PROBE_VMAP_AREA, object.value, size, &probed);
+		if (probed.known && (probed.extra == 0 || already < r.bound * containers.cpus()))
+			j.verdict = r.verdict;
+		return j;
 	case Proof::mm:
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;
 	default:
-		return within_bound(row, c, already) ? r.verdict : Verdict::leaked;
+		if (within_bound(r, already))
+			j.verdict = r.verdict;
+		return j;
 	}
-	copy_text(text, sizeof(probed.text), probed.text);
-	if (!probed.known) // a reclaimable object without an inode inside is some other cache's: what reclaim empties anyhow
-		return r.proof == Proof::inode ? r.verdict : Verdict::leaked;
+	copy_text(j.text, sizeof(j.text), probed.text);
+	if (!probed.known)
+		return j;
+	j.extra = probed.extra;
+	j.subject = probed.subject;
+	j.alias = probed.alias;
+	j.alias_extra = probed.alias_extra;
 	// Somebody refers to it who is not a cache: whoever that is lives on, as far as we can tell today (CAVEATS.md).
-	return probed.extra == 0 ? r.verdict : Verdict::held;
+	j.verdict = probed.extra == 0 ? r.verdict : Verdict::held;
+	return j;
 }
 
 } // namespace bc

@@ -18,9 +18,10 @@ enum class Proof : u8 {
 	once,	    // by number: at most `bound` a container
 	dentry,	    // by state: nobody but the dentry cache refers to it
 	inode,	    // by state: nobody but the inode cache and cached dentries refer to it
-	tree,	    // by state: a living tree points to it
-	with_inode, // by number: no more of them than inodes that were excused
-	mm,	    // by state: no user, only the one reference of khugepaged's list
+	tree,  // by state: a living tree points to it
+	mm,    // by state: no user, only the one reference of khugepaged's list
+	vmap_area, // by state: describes free address space; or by number, `bound` busy ones a CPU
+	part,  // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
 struct ClassRow {
@@ -36,41 +37,54 @@ struct ClassRow {
 inline constexpr ClassRow kClasses[] = {
     {"dentry", "__d_alloc", "dentry", Verdict::reclaimable, Proof::dentry, 0,
      "the dentry cache keeps unused names of superblocks that the container shared with others"},
-    {"dentry-name", "__d_alloc", "kmalloc-rcl", Verdict::reclaimable, Proof::bound, 0, "a long name lives with its dentry"},
     {"inode", "", "", Verdict::reclaimable, Proof::inode, 0, "the inode cache, and other caches that reclaim empties"},
     {"tree-node", "xas_alloc", "", Verdict::reclaimable, Proof::tree, 0,
      "a node of a shared file's page cache, or of another tree of the host's"},
     {"tree-node", "radix_tree_node_alloc", "", Verdict::reclaimable, Proof::tree, 0, "the same, for idr and radix trees"},
-    {"inode-security", "security_inode_alloc", "", Verdict::reclaimable, Proof::with_inode, 0,
-     "a security module's part of an inode lives with it, though its cache is not marked reclaimable"},
-    {"inode-security", "lsm_inode_alloc", "", Verdict::reclaimable, Proof::with_inode, 0, "the same, where it is not inlined"},
-    {"thread-stack", "alloc_vmap_area", "", Verdict::cached, Proof::bound, 6,
-     "the kernel keeps two thread stacks a CPU, and unmaps areas lazily"},
-    {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 6, "the same stacks' vm_struct"},
-    {"thread-stack", "__vmalloc_node_range", "", Verdict::cached, Proof::bound, 3, "the same stacks' page array"},
-    {"thread-stack", "__vmalloc_node_range_noprof", "", Verdict::cached, Proof::bound, 3, "the same, 6.12"},
-    {"thread-stack", "__vmalloc_area_node", "", Verdict::cached, Proof::bound, 3, "the same, where it is not inlined"},
+    {"vmap-free", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 2,
+     "a vmap_area goes on as the description of free address space; busy ones belong to the two thread stacks kept for each CPU"},
+    {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 2,
+     "the kernel keeps two thread stacks a CPU for the next fork: their vm_struct"},
+    {"thread-stack", "__vmalloc_node_range", "", Verdict::cached, Proof::bound, 2, "the same stacks' page array"},
+    {"thread-stack", "__vmalloc_node_range_noprof", "", Verdict::cached, Proof::bound, 2, "the same, 6.12"},
+    {"thread-stack", "__vmalloc_area_node", "", Verdict::cached, Proof::bound, 2, "the same, where it is not inlined"},
     {"netns-last", "copy_net_ns", "", Verdict::deferred, Proof::once, 1,
      "stable kernels free a network namespace's memory at the next one's cleanup"},
     {"sysfs-node", "__kernfs_new_node", "", Verdict::cached, Proof::once, 8,
      "a cache made lazily for a level of pid namespaces has a directory in sysfs"},
+    {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
+     "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0, "khugepaged's list holds an address space for a while"},
     {"khugepaged", "dup_mm", "", Verdict::deferred, Proof::mm, 0, "the same after fork"},
+    {"khugepaged", "copy_process", "mm_struct", Verdict::deferred, Proof::mm, 0, "the same, where dup_mm is inlined"},
+    {"khugepaged", "__khugepaged_enter", "", Verdict::deferred, Proof::once, 64, "its entry in that list"},
+    {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
+     "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
 };
 inline constexpr u32 kClassRows = sizeof(kClasses) / sizeof(kClasses[0]);
-inline constexpr u32 kInodeRow = 2;
+inline constexpr u32 kInodeRow = 1;
+inline constexpr u32 kPartRow = kClassRows - 1;
 static_assert(kClassRows <= kExcuses, "a container counts what each row excused");
-static_assert(kClasses[kInodeRow].proof == Proof::inode);
+static_assert(kClasses[kInodeRow].proof == Proof::inode && kClasses[kPartRow].proof == Proof::part);
 
 inline constexpr u32 kNoRow = ~0u;
+
+struct Judgement {
+	Verdict verdict = Verdict::leaked;
+	bool part = false;	      // excused since something excused points to it
+	bool waits_for_alias = false; // an inode whose name is not excused (yet)
+	u32 row = kNoRow;
+	s64 extra = 0;	     // references that nothing explains
+	u64 subject = 0;     // what such a reference would point to: the dentry, or the inode within its object
+	u64 alias = 0;	     // an inode's name
+	s64 alias_extra = 0; // references on its names
+	char text[48] = {};  // for the report
+};
 
 // The row for a site, kNoRow where none explains it.
 u32 class_of(const Site &site);
 
-// How many objects of a row may be excused for this container, given what already was.
-bool within_bound(u32 row, const Container &c, u32 already);
-
-// Looks at the object itself where its row asks for it. `text` gets what the report should say, at least 64 bytes. Preemption off.
-Verdict judge(u32 row, const Container &c, Address object, u32 size, u32 already, char *text);
+// One object by itself; `already` objects of its row are excused. Preemption off.
+Judgement judge(u32 row, Address object, u32 size, u32 already);
 
 } // namespace bc

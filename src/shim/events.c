@@ -162,6 +162,11 @@ u32 bc_pidns_inum(const void *ns)
 	return ((const struct pid_namespace *)ns)->ns.inum;
 }
 
+bool bc_pidns_alive(const void *ns)
+{
+	return READ_ONCE(((const struct pid_namespace *)ns)->pid_allocated) & PIDNS_ADDING;
+}
+
 void bc_pidns_get(const void *ns)
 {
 	get_pid_ns((struct pid_namespace *)ns);

@@ -10,7 +10,9 @@
 #include <linux/fs.h>
 #include <linux/mm_types.h>
 #include <linux/sched/user.h>
+#include <linux/sched/coredump.h>
 #include <linux/uidgid.h>
+#include <linux/vmalloc.h>
 #include <linux/xarray.h>
 
 #include "shim.h"
@@ -68,6 +70,7 @@ static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
 		return;
 	out->known = true;
 	out->extra = extra;
+	out->subject = (u64)dentry;
 	snprintf(out->text, sizeof(out->text), "references=%ld", extra);
 }
 
@@ -102,15 +105,17 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 		const struct dentry *alias = container_of(node, struct dentry, d_u.d_alias);
 		long more = dentry_extra(alias);
 
-		aliases++;
-		extra += more > 0 ? more : 0;
+		if (!aliases++)
+			out->alias = (u64)alias;
+		out->alias_extra += more > 0 ? more : 0;
 		if (!GET(node, &node->next))
 			return;
 	}
 	/* each alias holds one */
-	extra += atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
+	extra = atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
 	out->known = true;
 	out->extra = extra;
+	out->subject = (u64)inode;
 	snprintf(out->text, sizeof(out->text), "ino=%lu,references=%ld", number, extra);
 }
 
@@ -151,11 +156,26 @@ static void probe_mm(const struct mm_struct *mm, struct bc_probed *out)
 {
 	atomic_t users, count;
 
-	if (!GET(users, &mm->mm_users) || !GET(count, &mm->mm_count))
+	unsigned long flags;
+
+	/* With the flag khugepaged has it on its list, and one of mm_count is its: more, or one without the flag, is lost. */
+	if (!GET(users, &mm->mm_users) || !GET(count, &mm->mm_count) || !GET(flags, &mm->flags) ||
+	    !test_bit(MMF_VM_HUGEPAGE, &flags))
 		return;
 	out->known = true;
 	out->extra = atomic_read(&users) + (atomic_read(&count) > 1 ? atomic_read(&count) - 1 : 0);
 	snprintf(out->text, sizeof(out->text), "users=%d,count=%d", atomic_read(&users), atomic_read(&count));
+}
+
+static void probe_vmap_area(const struct vmap_area *area, struct bc_probed *out)
+{
+	struct vm_struct *vm;
+
+	/* a union with subtree_max_size, which is no kernel address */
+	if (!GET(vm, &area->vm))
+		return;
+	out->known = true;
+	out->extra = (long)vm < 0;
 }
 
 void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
@@ -173,6 +193,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_USER:
 		probe_user((const void *)object, out);
+		break;
+	case BC_PROBE_VMAP_AREA:
+		probe_vmap_area((const void *)object, out);
 		break;
 	case BC_PROBE_MM:
 		probe_mm((const void *)object, out);

@@ -207,12 +207,14 @@ void bc_face_remove(u32 id)
 
 	mutex_lock(&faces_mutex);
 	face = find_face(id);
-	if (face) {
+	if (face)
 		list_del(&face->list);
-		proc_remove(face->dir);
-		kfree(face);
-	}
 	mutex_unlock(&faces_mutex);
+	if (!face)
+		return;
+	/* Waits for readers, who may wait for bc_mutex, whose holder may wait for faces_mutex. */
+	proc_remove(face->dir);
+	kfree(face);
 }
 
 int bc_proc_init(bool old_file)

@@ -14,7 +14,7 @@ container_serial=0
 # with the command's status), CONTAINER_NS and, where the module is there, CONTAINER_ID.
 start_container() {
 	local options=(--fork --kill-child --pid --mount --mount-proc --ipc --uts)
-	local cgroup=yes in=/dev/null out= note newest
+	local cgroup=yes in=/dev/null out='' note newest
 
 	while [ "${1-}" != -- ]; do
 		case ${1-} in

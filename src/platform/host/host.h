@@ -37,9 +37,9 @@ const void *make_cache(bc_u32 stride, bool reclaimable, const char *name);
 void remake_cache(const void *cache, bc_u32 stride, bool reclaimable, const char *name);
 void drop_cache(const void *cache); // bc_cache_describe() fails from now on
 
-// ---- slabs: which cache's objects lie in the pages [first, first + pages)
-void set_slab(bc_u64 first, bc_u64 pages, const void *cache);
-void drop_slab(bc_u64 first, bc_u64 pages);
+// ---- slabs: which cache's objects lie in the pages [first, first + pages), a stride apart
+void set_slab(bc_u64 first, bc_u64 pages, const void *cache, bc_u32 stride);
+void drop_slab(bc_u64 first);
 
 // ---- symbols
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module = "");

@@ -21,6 +21,7 @@ struct Cache {
 struct Slab {
 	bc_u64 first, pages;
 	const void *cache;
+	bc_u32 stride;
 };
 struct Symbol {
 	bc_u64 size;
@@ -78,12 +79,12 @@ void drop_cache(const void *cache)
 	g_objects.with([&](Objects &o) { o.caches.erase(cache); });
 }
 
-void set_slab(bc_u64 first, bc_u64 pages, const void *cache)
+void set_slab(bc_u64 first, bc_u64 pages, const void *cache, bc_u32 stride)
 {
-	g_objects.with([&](Objects &o) { o.slabs[first] = {first, pages, cache}; });
+	g_objects.with([&](Objects &o) { o.slabs[first] = {first, pages, cache, stride}; });
 }
 
-void drop_slab(bc_u64 first, bc_u64)
+void drop_slab(bc_u64 first)
 {
 	g_objects.with([&](Objects &o) { o.slabs.erase(first); });
 }
@@ -141,7 +142,7 @@ bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride)
 	const bc_u64 index = bc::platform::page_index(page);
 	return g_objects.with([&](Objects &o) -> bc_u64 {
 		const Slab *slab = slab_of(o, index);
-		if (slab == nullptr)
+		if (slab == nullptr || slab->stride != stride)
 			return 0;
 		const bc_u64 start = bc::platform::page_address(slab->first);
 		const bc_u64 nth = (page + low - start + stride - 1) / stride;

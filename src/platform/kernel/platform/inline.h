@@ -82,14 +82,21 @@ inline u64 percpu_add_return(u64 *percpu, u64 value)
 extern "C" u64 bc_percpu_read(const u64 *percpu, u32 cpu);
 inline u64 percpu_read(const u64 *percpu, u32 cpu) { return bc_percpu_read(percpu, cpu); }
 
-// The pid namespace at level 1 of the current task. The trampoline has checked that there is one.
+// The pid namespace at level 1 of the current task; nullptr where it has none. The trampoline saw one, but a dying task loses
+// its pid while it still runs: its parent's wait4() releases it (kernel/exit.c, release_task()).
 inline const void *current_namespace()
 {
 	const char *task;
 	asm("movq " BC_CURRENT ", %0" : "=r"(task));
-	const char *pid = *reinterpret_cast<const char *const *>(task + BC_TASK_THREAD_PID);
+	const char *pid = *reinterpret_cast<const char *const volatile *>(task + BC_TASK_THREAD_PID);
+	if (__builtin_expect(pid == nullptr, false))
+		return nullptr;
 	return *reinterpret_cast<const void *const *>(pid + BC_PID_NS1);
 }
+
+// A pointer as a word with bit 63 set, and back: of the kernel's pointers every one has it.
+inline u64 word_of(const void *pointer) { return reinterpret_cast<u64>(pointer); }
+inline void *pointer_of(u64 word) { return reinterpret_cast<void *>(word); }
 
 inline u64 page_index(u64 address) { return (address - page_offset_base) >> kPageShift; }
 inline u64 page_address(u64 index) { return page_offset_base + (index << kPageShift); }

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make help lists the targets. kbuild compiles beside its sources, and we build for several kernels at once: each gets a folder
+# build/RELEASE with links to the sources, and its beancounter.ko there.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+KERNEL ?= 6.1
+BUILD := $(CURDIR)/build
+sources := $(CURDIR)/Kbuild $(CURDIR)/src $(CURDIR)/include $(CURDIR)/tests/kunit
+inputs := $(shell find $(sources) -type f)
+
+# Module BTF: pahole 1.24 fails on C++ debug information; without it -g stays for addr2line (Documentation/design.md).
+kbuild = $(MAKE) --no-print-directory -C $(1) M=$(2) CONFIG_DEBUG_INFO_BTF_MODULES= $(KBUILD_OPTIONS) modules
+
+all: module
+
+# For the running kernel, or the one of KDIR=.
+module:
+	@test -e $(KDIR)/Makefile || { echo "no kernel headers at $(KDIR): install linux-headers-$$(uname -r), or name a folder with KDIR=" >&2; exit 1; }
+	@release=$$($(MAKE) -s -C $(KDIR) kernelrelease) && $(MAKE) --no-print-directory build-in DIR=$(BUILD)/$$release && \
+		cp $(BUILD)/$$release/beancounter.ko beancounter.ko && echo "beancounter.ko for $$release"
+
+build-in:
+	@mkdir -p $(DIR)/tests && cp -asf $(CURDIR)/Kbuild $(CURDIR)/src $(CURDIR)/include $(DIR)/ && \
+		cp -asf $(CURDIR)/tests/kunit $(DIR)/tests/
+	@+$(call kbuild,$(KDIR),$(DIR))
+
+# For a release that scripts/kernel knows: build/6.1.0-56-amd64/beancounter.ko. What scripts/vm loads. kbuild says what is new.
+$(BUILD)/%/beancounter.ko build/%/beancounter.ko: FORCE
+	@+$(MAKE) --no-print-directory -s build-in KDIR=$$(scripts/kernel headers $*) DIR=$(BUILD)/$*
+
+# The test modules of that release.
+$(BUILD)/%/tests/modules build/%/tests/modules: FORCE
+	@+$(MAKE) --no-print-directory -s -C tests/modules KDIR=$$(scripts/kernel headers $*) OUT=$(BUILD)/$*/tests
+FORCE:
+
+workloads:
+	@$(MAKE) --no-print-directory -s -C tests/selftest
+
+check:
+	@scripts/check all
+check-host:
+	@scripts/check host
+check-vm:
+	@scripts/check vm $(KERNEL)
+demo:
+	@scripts/demo
+lint:
+	@scripts/lint
+soak:
+	@scripts/check soak
+
+# Where modules are looked for; dkms does the same from dkms.conf.
+install: module
+	$(MAKE) -C $(KDIR) M=$(BUILD)/$$($(MAKE) -s -C $(KDIR) kernelrelease) modules_install
+
+clean:
+	rm -rf build beancounter.ko
+
+help:
+	@echo 'make             beancounter.ko for the running kernel, or for KDIR=folder of headers'
+	@echo 'make demo        sets up by itself, then shows the main job on a stock kernel in a virtual machine'
+	@echo 'make check       sets up by itself, then every test; make check-host: the part without a virtual machine'
+	@echo 'make check-vm    one kernel: KERNEL=6.1, 6.12 or debug'
+	@echo 'make soak        the long tests'
+	@echo 'make lint        formatting, clang-tidy, and what the hot path must not do'
+	@echo 'make install     installs the module (as root)'
+	@echo 'make clean'
+	@echo 'scripts/vm --help: any command on any of Debian'"'"'s kernels'
+
+.PHONY: all module build-in workloads check check-host check-vm demo lint soak install clean help FORCE

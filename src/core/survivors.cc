@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "survivors.h"
+
+#include "charge.h"
+
+namespace bc {
+
+namespace {
+
+// class_of() looks a symbol up: once for each site, not for each object.
+class RowCache {
+      public:
+	u32 of(SiteIndex site)
+	{
+		Entry &e = entries_[site.value % kEntries];
+		if (e.site != site)
+			e = {site, class_of(sites[site])};
+		return e.row;
+	}
+
+      private:
+	static constexpr u32 kEntries = 32;
+	struct Entry {
+		SiteIndex site;
+		u32 row;
+	};
+	Entry entries_[kEntries] = {};
+};
+
+bool from_dentry(const Survivor &s)
+{
+	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
+}
+
+// Does what this object points to live with it? Of caches that objects above the allocator are kept in we know no more.
+bool may_own(const Survivor &s)
+{
+	if (s.judgement.row == kNoRow)
+		return s.judgement.part;
+	const Proof proof = kClasses[s.judgement.row].proof;
+	return proof == Proof::dentry || proof == Proof::inode || proof == Proof::tree;
+}
+
+} // namespace
+
+Survivors::~Survivors()
+{
+	bc_big_free(entries_);
+	bc_big_free(queue_);
+	bc_big_free(words_);
+}
+
+u32 Survivors::stride_of(const Survivor &s) const { return sites[s.slot.site()].stride.value; }
+
+u32 Survivors::objects(Verdict v) const
+{
+	u32 n = 0;
+	for (u32 i = 0; i < count_; ++i)
+		n += entries_[i].judgement.verdict == v;
+	return n;
+}
+
+Survivor *Survivors::containing(u64 address, bool exactly)
+{
+	u32 low = 0;
+	u32 high = count_;
+	while (low < high) {
+		const u32 middle = low + (high - low) / 2;
+		if (entries_[middle].address <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0)
+		return nullptr;
+	Survivor &s = entries_[low - 1];
+	return (exactly ? address == s.address : address - s.address < stride_of(s)) ? &s : nullptr;
+}
+
+bool Survivors::run(const Container &c)
+{
+	room_ = static_cast<u32>(held(c).objects) + kSlack;
+	entries_ = static_cast<Survivor *>(bc_big_alloc(u64{room_} * sizeof(Survivor)));
+	queue_ = static_cast<u32 *>(bc_big_alloc(u64{room_} * sizeof(u32)));
+	words_ = static_cast<u64 *>(bc_big_alloc(u64{kMostScanned} * 1024));
+	if (entries_ == nullptr || queue_ == nullptr || words_ == nullptr)
+		return false;
+	bc_ledger.walk([&](const Ledger::Found &found) {
+		if (found.slot.owner() != c.index || count_ == room_)
+			return;
+		Survivor &s = entries_[count_++];
+		s.address = found.address(sites[found.slot.site()].stride).value;
+		s.slot = found.slot;
+		s.judgement = Judgement{};
+	});
+	judge_each(c);
+	follow(Verdict::reclaimable);
+	follow(Verdict::held);
+	return true;
+}
+
+void Survivors::judge_each(const Container &c)
+{
+	RowCache rows;
+	u32 already[kClassRows];
+	for (u32 row = 0; row < kClassRows; ++row)
+		already[row] = c.excused[row].objects;
+	for (u32 i = 0; i < count_; ++i) {
+		Survivor &s = entries_[i];
+		const u32 row = rows.of(s.slot.site());
+		{
+			platform::PreemptOff section; // the object is not freed by RCU while it is looked at
+			s.judgement = judge(row, Address{s.address}, stride_of(s), row == kNoRow ? 0 : already[row]);
+		}
+		if (row != kNoRow && s.judgement.verdict != Verdict::leaked)
+			++already[row];
+		if (i % 64 == 63)
+			bc_cond_resched();
+	}
+	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
+	for (u32 i = 0; i < count_; ++i) {
+		Judgement &j = entries_[i].judgement;
+		if (j.alias == 0 || j.verdict == Verdict::leaked)
+			continue;
+		const Survivor *alias = containing(j.alias, true);
+		j.waits_for_alias = alias != nullptr && alias->judgement.verdict != Verdict::reclaimable;
+		if (alias == nullptr)
+			j.extra += j.alias_extra;
+		j.verdict = j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held;
+	}
+}
+
+void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
+
+// Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
+void Survivors::follow(Verdict from)
+{
+	queue_head_ = queue_tail_ = 0;
+	for (u32 i = 0; i < count_; ++i) {
+		if (entries_[i].judgement.verdict == from && may_own(entries_[i]))
+			push(i);
+	}
+	while (queue_head_ != queue_tail_) {
+		scan(queue_[queue_head_++]);
+		if (queue_head_ % 64 == 0)
+			bc_cond_resched();
+	}
+}
+
+void Survivors::scan(u32 index)
+{
+	const Survivor &source = entries_[index];
+	u32 bytes = stride_of(source);
+	if (bytes > kMostScanned * 1024)
+		bytes = kMostScanned * 1024;
+	if (!bc_read(words_, reinterpret_cast<const void *>(source.address), bytes))
+		return;
+	const u64 lowest = entries_[0].address;
+	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
+	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
+		if (words_[w] >= lowest && words_[w] < highest)
+			reach(source, words_[w]);
+	}
+}
+
+void Survivors::reach(const Survivor &source, u64 pointer)
+{
+	Survivor *target = containing(pointer & ~u64{3}, false); // trees tag their pointers
+	if (target == nullptr || target == &source)
+		return;
+	Judgement &j = target->judgement;
+	const Verdict verdict = source.judgement.verdict;
+	if (j.verdict == Verdict::leaked) {
+		j.verdict = verdict;
+		j.part = true;
+		push(static_cast<u32>(target - entries_));
+		return;
+	}
+	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
+		return;
+	// A reference on a dentry or inode that a cached object holds. Those of children on their parent and of names on
+	// their inode were never counted as unexplained (src/shim/probe.c).
+	if (from_dentry(source)) {
+		if (j.alias != source.address)
+			return;
+		j.waits_for_alias = false;
+	} else if (pointer == j.subject && j.extra > 0) {
+		--j.extra;
+	} else {
+		return;
+	}
+	if (j.extra == 0 && !j.waits_for_alias) {
+		j.verdict = Verdict::reclaimable;
+		push(static_cast<u32>(target - entries_));
+	}
+}
+
+namespace {
+
+// Takes every object of `c` that want() wants, and calls took() for each that it got before a free did.
+template <class Want, class Took> u64 take_away(Container &c, Want &&want, Took &&took)
+{
+	u64 taken = 0;
+	bc_ledger.begin_exclusive();
+	bc_ledger.walk([&](const Ledger::Found &found) {
+		if (found.slot.owner() != c.index || !want(found) || !bc_ledger.claim(found))
+			return;
+		uncharge(found.slot);
+		took(found);
+		++taken;
+	});
+	bc_ledger.end_exclusive();
+	return taken;
+}
+
+} // namespace
+
+u64 hand_over(Container &c, const Survivors &survivors, bool late)
+{
+	auto excused = [&](const Survivor &s) {
+		const Verdict v = s.judgement.verdict;
+		return v == Verdict::reclaimable || (late && (v == Verdict::cached || v == Verdict::deferred));
+	};
+	bool any = false;
+	for (u32 i = 0; i < survivors.size() && !any; ++i)
+		any = excused(survivors[i]);
+	if (!any)
+		return 0;
+	const Survivor *last = nullptr;
+	return take_away(
+	    c,
+	    [&](const Ledger::Found &found) {
+		    // The very object that was judged: same place, same slot. One that was freed and allocated anew differs in
+		    // its slot, or was made by a task of this container, and there is none.
+		    last = survivors.at(found.address(sites[found.slot.site()].stride).value);
+		    return last != nullptr && last->slot.raw() == found.slot.raw() && excused(*last);
+	    },
+	    [&](const Ledger::Found &found) {
+		    Excused &row = c.excused[last->judgement.row == kNoRow ? kPartRow : last->judgement.row];
+		    ++row.objects;
+		    row.bytes += sites[found.slot.site()].stride.value;
+	    });
+}
+
+u64 drop_all(Container &c)
+{
+	return take_away(c, [](const Ledger::Found &) { return true; }, [](const Ledger::Found &) {});
+}
+
+} // namespace bc

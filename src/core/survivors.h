@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+// The objects that outlived their container, each with its verdict.
+//
+// A verdict comes in two steps. First every object by itself: its row of the class table (verdict.h) and its state. Then by
+// who refers to whom: what an excused object points to lives with it (the security part of a cached inode, a file system's
+// private part of a dentry), and a reference that it holds is no longer unexplained (overlayfs's inode on the dentry of the
+// layer below). Pointers are followed from what is excused only, never towards it, so that a leaked object is not
+// excused by what it drags along: a lost mount stays a leak though the inodes below it are held.
+#pragma once
+
+#include "container.h"
+#include "verdict.h"
+
+namespace bc {
+
+struct Survivor {
+	u64 address;
+	Slot slot;
+	Judgement judgement;
+};
+
+class Survivors {
+      public:
+	Survivors() = default;
+	~Survivors();
+	Survivors(const Survivors &) = delete;
+	Survivors &operator=(const Survivors &) = delete;
+
+	// Sleeps; the worker's mutex is held. False without memory.
+	bool run(const Container &c);
+
+	u32 size() const { return count_; }
+	const Survivor &operator[](u32 i) const { return entries_[i]; }
+	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
+	u32 objects(Verdict v) const;
+
+      private:
+	static constexpr u32 kSlack = 1024;	// objects that may turn up between the count and the walk
+	static constexpr u32 kMostScanned = 16; // KiB of one object that are looked through for pointers
+
+	u32 stride_of(const Survivor &s) const;
+	Survivor *containing(u64 address, bool exactly);
+	void judge_each(const Container &c);
+	void follow(Verdict from);
+	void scan(u32 index);
+	void reach(const Survivor &source, u64 pointer);
+	void push(u32 index);
+
+	Survivor *entries_ = nullptr; // by address, as the ledger is walked
+	u32 *queue_ = nullptr;
+	u64 *words_ = nullptr; // a copy of the object being scanned
+	u32 count_ = 0;
+	u32 room_ = 0;
+	u32 queue_head_ = 0;
+	u32 queue_tail_ = 0;
+};
+
+// Takes away from a stopped container what is excused, and counts it in c.excused. Early: only what is reclaimable;
+// late: also what is cached above the allocator or deferred, which might still go by itself. Returns how many objects.
+u64 hand_over(Container &c, const Survivors &survivors, bool late);
+// Takes away all that is left: the administrator has dismissed it.
+u64 drop_all(Container &c);
+
+} // namespace bc

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "rig.h"
+
+#include <atomic>
+#include <thread>
+
+namespace rig {
+namespace {
+
+class ContainerTest : public Core {};
+
+TEST_F(ContainerTest, MadeByItsFirstTask)
+{
+	EXPECT_EQ(bc_container_id(ns(1)), 0u);
+	const u32 id = bc_task_forked(ns(1), 4711, "systemd", false);
+	EXPECT_EQ(id, 1u);
+	EXPECT_EQ(bc_task_forked(ns(1), 4712, "bash", false), 0u) << "the second task makes none";
+	EXPECT_EQ(bc_container_id(ns(1)), id);
+	const Container *c = find(ns(1));
+	EXPECT_EQ(c->init, 4711);
+	EXPECT_STREQ(c->command, "systemd");
+	EXPECT_EQ(c->pidns, bc_pidns_inum(ns(1)));
+	EXPECT_EQ(c->current(), State::running);
+	EXPECT_FALSE(c->since_load);
+	EXPECT_EQ(host::references(ns(1)), 1);
+	EXPECT_NE(host::kicks(), 0u);
+	EXPECT_EQ(bc_task_forked(ns(2), 4713, "init", true), id + 1);
+	EXPECT_TRUE(find(ns(2))->since_load);
+}
+
+TEST_F(ContainerTest, MadeByAChargeAndNamedByItsFork)
+{
+	{
+		platform::PreemptOff section;
+		current_container(ns(1));
+	}
+	EXPECT_EQ(find(ns(1))->init, 0);
+	bc_task_forked(ns(1), 99, "late", false);
+	EXPECT_EQ(find(ns(1))->init, 99);
+}
+
+TEST_F(ContainerTest, FoundAmongMany)
+{
+	for (u64 n = 0; n < config_.max_containers; ++n)
+		start(ns(n));
+	EXPECT_EQ(containers.count(), config_.max_containers);
+	for (u64 n = 0; n < config_.max_containers; ++n) {
+		Container *c = find(ns(n));
+		ASSERT_NE(c, nullptr);
+		EXPECT_EQ(c->ns.relaxed(), ns(n));
+		platform::PreemptOff section;
+		EXPECT_EQ(containers.find_id(c->id), c);
+		EXPECT_EQ(containers.at(c->index), c);
+	}
+	u32 last = ~0u;
+	containers.each([&](Container &c) {
+		EXPECT_NE(c.id.value, last);
+		last = c.id.value;
+	});
+}
+
+TEST_F(ContainerTest, NoRoomMeansOverflow)
+{
+	for (u64 n = 0; n < config_.max_containers; ++n)
+		start(ns(n));
+	EXPECT_FALSE(containers.overflow_used());
+	EXPECT_EQ(bc_task_forked(ns(1000), 1, "one-too-many", false), 0u);
+	EXPECT_TRUE(containers.overflow_used());
+	EXPECT_EQ(health.of(Loss::containers_lost), 1);
+	EXPECT_EQ(find(ns(1000)), nullptr);
+	EXPECT_EQ(host::references(ns(1000)), 0);
+	const Cache cache(64, false, "kmalloc-64");
+	const u64 object = slabs_.make(cache.key, 64);
+	charged(ns(1000), object, 1 << 20, cache.cache_key());
+	EXPECT_EQ(held(*containers.overflow()).bytes, 64);
+	freed(object);
+	EXPECT_EQ(raw_held(*containers.overflow()), Raw{});
+}
+
+TEST_F(ContainerTest, ChargesAboveTheMostStayCheap)
+{
+	for (u64 n = 0; n < config_.max_containers; ++n)
+		start(ns(n));
+	const Cache cache(64, false, "kmalloc-64");
+	charged(ns(1000), slabs_.make(cache.key, 64), 1 << 20, cache.cache_key());
+	const unsigned long before = host::made(host::Kind::mem) + host::made(host::Kind::percpu);
+	const s64 lost = health.of(Loss::containers_lost);
+	for (int i = 0; i < 20; ++i)
+		charged(ns(1000), slabs_.make(cache.key, 64), 1 << 20, cache.cache_key());
+	EXPECT_EQ(host::made(host::Kind::mem) + host::made(host::Kind::percpu), before)
+	    << "no memory is taken to find that there is no room";
+	EXPECT_EQ(health.of(Loss::containers_lost), lost);
+}
+
+TEST_F(ContainerTest, NoMemoryMeansOverflowAndLeavesNothing)
+{
+	host::fail(host::Kind::mem, 1);
+	EXPECT_EQ(bc_task_forked(ns(1), 1, "x", false), 0u);
+	EXPECT_EQ(find(ns(1)), nullptr);
+	EXPECT_EQ(health.of(Loss::containers_lost), 1);
+	EXPECT_NE(bc_task_forked(ns(1), 1, "x", false), 0u) << "and later there is room";
+}
+
+TEST_F(ContainerTest, ForgettingTakesItOutOfTheHash)
+{
+	Container *a = start(ns(1));
+	for (u64 n = 2; n < 100; ++n) // company in its bucket
+		start(ns(n));
+	containers.forget_namespace(*a);
+	EXPECT_EQ(find(ns(1)), nullptr);
+	EXPECT_EQ(host::references(ns(1)), 0);
+	for (u64 n = 2; n < 100; ++n)
+		EXPECT_NE(find(ns(n)), nullptr);
+	{
+		platform::PreemptOff section;
+		EXPECT_EQ(containers.find_id(a->id), a) << "still there by its ID";
+	}
+	containers.forget_namespace(*a); // twice is once
+	EXPECT_EQ(host::references(ns(1)), 0);
+	EXPECT_NE(bc_task_forked(ns(1), 1, "again", false), 0u) << "the address may come back as another namespace";
+	EXPECT_NE(find(ns(1)), a);
+}
+
+// A task found its container just before the worker forgot it, and only then writes it down as its CPU's last one: after
+// forget_namespace() no CPU may remember it, for it will be freed.
+TEST_F(ContainerTest, NoCpuRemembersAForgottenOne)
+{
+	Container *c = start(ns(1));
+	std::atomic<int> step{0};
+	std::atomic<bool> asked{false};
+	host::on_cpu_forget([&] { asked = true; });
+	std::thread task([&] {
+		host::set_cpu(3);
+		platform::PreemptOff section;
+		Container *found = containers.find(ns(1));
+		EXPECT_EQ(found, c);
+		step = 1;
+		for (int i = 0; i < 50 && !asked; ++i) // until the CPUs were asked, or the worker waits for this section
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+		if (asked) // let bc_cpu_forget() end
+			std::this_thread::sleep_for(std::chrono::milliseconds(20));
+		platform::set_cpu_last(found);
+	});
+	while (step == 0)
+		std::this_thread::yield();
+	containers.forget_namespace(*c);
+	task.join();
+	host::set_cpu(3);
+	EXPECT_NE(platform::cpu_last(), c);
+}
+
+TEST_F(ContainerTest, IdsCountUpAndAreNotReused)
+{
+	const u32 first = start(ns(1))->id.value;
+	for (u64 n = 2; n < 400; ++n) {
+		const u32 id = start(ns(n))->id.value;
+		EXPECT_EQ(id, first + n - 1);
+		stop(ns(n));
+		work_for(20);
+	}
+	EXPECT_LE(containers.count(), kStoppedKept + 1) << "the oldest stopped ones have gone";
+}
+
+TEST_F(ContainerTest, Renumbering)
+{
+	Container *a = start(ns(1));
+	Container *b = start(ns(2));
+	EXPECT_TRUE(containers.renumber(*a, ContainerId{50}));
+	EXPECT_FALSE(containers.renumber(*b, ContainerId{50}));
+	EXPECT_EQ(bc_container_id(ns(1)), 50u);
+	EXPECT_EQ(bc_container_id(ns(2)), 2u);
+}
+
+} // namespace
+} // namespace rig

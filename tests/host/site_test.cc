@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "rig.h"
+
+namespace rig {
+namespace {
+
+class SiteTest : public Core {
+      protected:
+	SiteIndex intern(u64 caller, CacheKey cache)
+	{
+		platform::PreemptOff section;
+		return sites.intern(Address{caller}, cache);
+	}
+	std::string symbol(SiteIndex index)
+	{
+		char text[192];
+		sites.symbol(sites[index], text, sizeof(text));
+		return text;
+	}
+	Cache dentry_{192, true, "dentry"};
+	Cache filp_{256, false, "filp"};
+};
+
+constexpr u64 kText = 0xffffffff81000000ull;
+
+TEST_F(SiteTest, OnePlaceForAPair)
+{
+	const SiteIndex a = intern(kText, dentry_.cache_key());
+	const SiteIndex b = intern(kText, filp_.cache_key());
+	const SiteIndex c = intern(kText + 5, dentry_.cache_key());
+	EXPECT_TRUE(a && b && c);
+	EXPECT_TRUE(a != b && b != c && a != c);
+	EXPECT_EQ(intern(kText, dentry_.cache_key()), a);
+	EXPECT_EQ(intern(kText, filp_.cache_key()), b);
+	EXPECT_EQ(sites.count(), 3u);
+	EXPECT_EQ(sites[a].stride.value, 192u);
+	EXPECT_EQ(sites[a].kind, ByteKind::dcachesize);
+	EXPECT_EQ(sites[b].kind, ByteKind::kmemsize);
+	EXPECT_STREQ(sites.cache_name(sites[a]), "dentry");
+	EXPECT_STREQ(sites.cache_name(sites[b]), "filp");
+}
+
+TEST_F(SiteTest, PageBacked)
+{
+	const SiteIndex a = intern(kText, CacheKey{16384});
+	const SiteIndex b = intern(kText, CacheKey{32768});
+	EXPECT_NE(a, b);
+	EXPECT_EQ(sites[a].stride.value, 16384u);
+	EXPECT_EQ(sites[b].stride.value, 32768u);
+	EXPECT_EQ(sites[a].kind, ByteKind::kmemsize);
+	EXPECT_STREQ(sites.cache_name(sites[a]), "kmalloc-large");
+}
+
+TEST_F(SiteTest, UnknownCacheIsLost)
+{
+	host::drop_cache(filp_.key);
+	EXPECT_FALSE(intern(kText, filp_.cache_key()));
+	EXPECT_EQ(health.of(Loss::sites_lost), 1);
+}
+
+TEST_F(SiteTest, FullTableLosesAndGoesOnFinding)
+{
+	u64 n = 0;
+	SiteIndex last, first = intern(kText, filp_.cache_key());
+	for (; health.of(Loss::sites_lost) == 0 && n < 2 * Sites::kPlaces; ++n) {
+		if (const SiteIndex index = intern(kText + 16 * n, filp_.cache_key()))
+			last = index;
+	}
+	EXPECT_GE(sites.count(), Sites::kPlaces / 8 * 7 - 1);
+	EXPECT_LT(sites.count(), Sites::kPlaces);
+	EXPECT_EQ(intern(kText, filp_.cache_key()), first);
+	EXPECT_EQ(intern(kText + 16 * (n - 2), filp_.cache_key()), last);
+	EXPECT_FALSE(intern(kText + 1, filp_.cache_key())) << "and what is new ends its search";
+}
+
+TEST_F(SiteTest, ADestroyedCacheMatchesNoMore)
+{
+	const SiteIndex old = intern(kText, filp_.cache_key());
+	bc_cache_gone(filp_.key);
+	host::remake_cache(filp_.key, 512, true, "other");
+	const SiteIndex fresh = intern(kText, filp_.cache_key());
+	EXPECT_NE(fresh, old);
+	EXPECT_EQ(sites[fresh].stride.value, 512u);
+	EXPECT_STREQ(sites.cache_name(sites[fresh]), "other");
+	EXPECT_EQ(sites[old].stride.value, 256u) << "explains the objects that still name it";
+	EXPECT_STREQ(sites.cache_name(sites[old]), "filp");
+	EXPECT_EQ(intern(kText, dentry_.cache_key()), intern(kText, dentry_.cache_key()));
+}
+
+TEST_F(SiteTest, AModulesTextKeepsItsNames)
+{
+	const u64 module = 0xffffffffc0100000ull;
+	host::add_symbol(kText, 0x100, "alloc_pid");
+	host::add_symbol(module, 0x100, "leak_one", "leaky");
+	const SiteIndex core = intern(kText + 0x2d, filp_.cache_key());
+	const SiteIndex gone = intern(module + 0x1d, filp_.cache_key());
+	EXPECT_EQ(symbol(core), "alloc_pid+0x2d");
+	EXPECT_EQ(symbol(gone), "leak_one+0x1d[leaky]");
+
+	bc_text_going(module, module + 0x1000);
+	host::drop_symbols(module, module + 0x1000);
+	host::add_symbol(module, 0x100, "innocent", "newcomer");
+	EXPECT_EQ(symbol(gone), "leak_one+0x1d[leaky]");
+	EXPECT_EQ(symbol(core), "alloc_pid+0x2d");
+	const SiteIndex fresh = intern(module + 0x1d, filp_.cache_key());
+	EXPECT_NE(fresh, gone);
+	EXPECT_EQ(symbol(fresh), "innocent+0x1d[newcomer]");
+
+	bc_text_going(module, module + 0x1000); // the newcomer goes as well
+	host::drop_symbols(module, module + 0x1000);
+	EXPECT_EQ(symbol(fresh), "innocent+0x1d[newcomer]");
+	EXPECT_EQ(symbol(gone), "leak_one+0x1d[leaky]");
+}
+
+TEST_F(SiteTest, TextGoesWithoutMemoryForItsName)
+{
+	const u64 module = 0xffffffffc0100000ull;
+	host::add_symbol(module, 0x100, "leak_one", "leaky");
+	const SiteIndex gone = intern(module + 0x1d, filp_.cache_key());
+	host::fail(host::Kind::mem, 1);
+	bc_text_going(module, module + 0x1000);
+	host::drop_symbols(module, module + 0x1000);
+	host::add_symbol(module, 0x100, "innocent", "newcomer");
+	EXPECT_EQ(symbol(gone).find("innocent"), std::string::npos) << "never the name of somebody else";
+}
+
+TEST_F(SiteTest, TheAllocatorsOwnHasNoOwner)
+{
+	ASSERT_TRUE(bc_unowned_range(kText + 0x1000, kText + 0x1100));
+	EXPECT_FALSE(sites[intern(kText + 0xfff, filp_.cache_key())].unowned);
+	EXPECT_TRUE(sites[intern(kText + 0x1000, filp_.cache_key())].unowned);
+	EXPECT_TRUE(sites[intern(kText + 0x10ff, filp_.cache_key())].unowned);
+	EXPECT_FALSE(sites[intern(kText + 0x1100, filp_.cache_key())].unowned);
+	int more = 0;
+	while (bc_unowned_range(1, 2))
+		++more;
+	EXPECT_GE(more, 17) << "room for every name that is looked up";
+	u32 names = 0;
+	while (bc_unowned_name(names) != nullptr)
+		++names;
+	EXPECT_LE(static_cast<int>(names), more + 1);
+}
+
+TEST_F(SiteTest, ManyCacheNames)
+{
+	SiteIndex last;
+	for (u32 i = 0; i < 1100; ++i) {
+		const Cache cache(64, false, ("cache-" + std::to_string(i)).c_str());
+		last = intern(kText, cache.cache_key());
+		if (i == 500) {
+			EXPECT_STREQ(sites.cache_name(sites[last]), "cache-500");
+		}
+	}
+	EXPECT_STREQ(sites.cache_name(sites[last]), "?");
+	EXPECT_EQ(sites[last].stride.value, 64u) << "it counts all the same";
+}
+
+} // namespace
+} // namespace rig
