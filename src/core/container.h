@@ -81,6 +81,7 @@ struct Container {
 	u32 drains;	   // complete drains since then
 	s64 last_objects;  // at the last look, to see movement
 	u64 unchanged_ms;  // since when
+	u64 judged_ms;	   // the last verdict on what survived
 	char waits[64];
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 

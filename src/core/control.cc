@@ -148,7 +148,8 @@ void apply(const Command &command)
 	}
 	copy_text(c->name, sizeof(c->name), command.name);
 	if (command.new_id && command.new_id != command.id) {
-		stopper.drop_face(command.id.value);
+		if (!stopper.drop_face(command.id.value))
+			return; // the ID stays: a worker that is 64 renamings behind has other troubles
 		containers.renumber(*c, command.new_id);
 		c->has_face = bc_face_add(command.new_id.value);
 		bc_kick_worker();

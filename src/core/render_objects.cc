@@ -81,6 +81,7 @@ void leak_row(Text &out, const Group &g)
 		sites.symbol(site, symbol, sizeof(symbol));
 		if (starts_with(symbol, "alloc_uid+") || starts_with(symbol, "alloc_uid.")) {
 			bc_probed probed{};
+			platform::PreemptOff section;
 			bc_probe(BC_PROBE_USER, g.address[0], site.stride.value, &probed);
 			copy_text(text, sizeof(text), probed.text);
 		}

@@ -23,6 +23,7 @@ constexpr u64 kSoonestMs = 5000;   // cleanup_net took up to 4 s
 constexpr u64 kStillMs = 2000;
 constexpr u32 kDrains = 3;
 constexpr u64 kWatchMs = 2000;
+constexpr u64 kJudgeAgainMs = 30000;
 
 u64 min(u64 a, u64 b) { return a < b ? a : b; }
 
@@ -101,8 +102,11 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 
 Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 {
-	if (stopped(c.current()) && held(c).objects == c.last_objects)
+	// Nothing was freed: a leak stays one. What was held may have been let go without being freed, and is looked at again.
+	if (stopped(c.current()) && held(c).objects == c.last_objects &&
+	    (c.current() == State::leaked || now - c.judged_ms < kJudgeAgainMs))
 		return {now + kWatchMs, Wants::nothing};
+	c.judged_ms = now;
 	Survivors survivors;
 	if (!survivors.run(c))
 		return {now + kWatchMs, Wants::nothing};
@@ -116,15 +120,19 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 	char worst[192] = "";
 	bool leaked = survivors.size() == 0; // charged, but not in the ledger: never to be called anything else
 	for (u32 i = 0; i < survivors.size() && !leaked; ++i) {
-		leaked = survivors[i].judgement.verdict == Verdict::leaked;
-		if (leaked || i == 0)
+		const Verdict v = survivors[i].judgement.verdict;
+		leaked = v == Verdict::leaked;
+		if (leaked || (v == Verdict::held && worst[0] == 0))
 			sites.symbol(sites[survivors[i].slot.site()], worst, sizeof(worst));
 	}
-	conclude(c, leaked ? State::leaked : State::held, now, worst);
+	const State state = leaked ? State::leaked : State::held;
+	if (c.current() != state)
+		conclude(c, state, now, worst);
 	return {now + kWatchMs, Wants::nothing};
 }
 
-void Stopper::evict(bc_round &round)
+// True where there is more to do than fits into one round.
+bool Stopper::evict(bc_round &round)
 {
 	for (u32 i = 0; i < faces_gone_; ++i)
 		round.face_gone[round.faces_gone++] = face_gone_[i];
@@ -150,10 +158,11 @@ void Stopper::evict(bc_round &round)
 		--kept;
 	}
 	if (count == 0)
-		return;
+		return false;
 	bc_synchronize_rcu();
 	while (count != 0)
 		containers.destroy(gone[--count]);
+	return kept > kStoppedKept;
 }
 
 void Stopper::round(bc_round &round)
@@ -195,7 +204,8 @@ void Stopper::round(bc_round &round)
 		if (plan.drain > drain)
 			drain = plan.drain;
 	});
-	evict(round);
+	if (evict(round))
+		next = min(next, now + kFirstLooksMs);
 
 	drained_ = drain == Wants::everything;
 	round.drain = static_cast<u32>(drain);

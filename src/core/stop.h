@@ -18,10 +18,12 @@ class Stopper {
 	}
 	void round(bc_round &round);
 	// The face of an ID that nobody has any more goes with the next round.
-	void drop_face(u32 id)
+	bool drop_face(u32 id)
 	{
-		if (faces_gone_ < kMostFaces)
-			face_gone_[faces_gone_++] = id;
+		if (faces_gone_ == kMostFaces)
+			return false;
+		face_gone_[faces_gone_++] = id;
+		return true;
 	}
 
       private:
@@ -35,7 +37,7 @@ class Stopper {
 	Plan settle(Container &c, u64 now);
 	Plan watch_survivors(Container &c, u64 now);
 	void conclude(Container &c, State state, u64 now, const char *worst);
-	void evict(bc_round &round);
+	bool evict(bc_round &round);
 
 	static constexpr u32 kMostFaces = 64;
 

@@ -88,8 +88,11 @@ bool Survivors::run(const Container &c)
 	bc_ledger.walk([&](const Ledger::Found &found) {
 		if (found.slot.owner() != c.index || count_ == room_)
 			return;
+		const Address address = found.address(sites[found.slot.site()].stride);
+		if (!address) // its page has just ceased to be a slab: it is being freed
+			return;
 		Survivor &s = entries_[count_++];
-		s.address = found.address(sites[found.slot.site()].stride).value;
+		s.address = address.value;
 		s.slot = found.slot;
 		s.judgement = Judgement{};
 	});

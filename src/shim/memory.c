@@ -17,6 +17,14 @@
 
 #include "shim.h"
 
+#ifndef CONFIG_DYNAMIC_MEMORY_LAYOUT
+/*
+ * Where the linear map starts is a constant of such a kernel (neither RANDOMIZE_MEMORY nor 5-level page tables), which then has
+ * no variable of this name. The trampolines and the core read it: here it is.
+ */
+unsigned long page_offset_base __ro_after_init = __PAGE_OFFSET_BASE_L4;
+#endif
+
 /* Waking kswapd takes locks: only where the caller of the hooked function allows it. */
 static gfp_t own_gfp(u32 gfp)
 {

@@ -110,13 +110,13 @@ TEST_F(Control, TwoLinesOfOneWriteMayNotCollide)
 TEST_F(Control, ManyCommandsInAWrite)
 {
 	start(ns(1));
-	std::string most, more;
-	for (int i = 0; i < 64; ++i)
-		most += "name 1 n" + std::to_string(i) + "\n";
-	EXPECT_EQ(write(most), 0);
-	EXPECT_STREQ(find(ns(1))->name, "n63");
-	EXPECT_EQ(write(most + "name 1 x\n"), kInvalid);
-	EXPECT_STREQ(find(ns(1))->name, "n63");
+	std::string most;
+	for (int i = 0; i < 63; ++i)
+		most += "self-check\n";
+	EXPECT_EQ(write(most + "name 1 last\n"), 0);
+	EXPECT_STREQ(find(ns(1))->name, "last");
+	EXPECT_EQ(write("name 1 x\n" + most + "self-check\n"), kInvalid);
+	EXPECT_STREQ(find(ns(1))->name, "last");
 }
 
 TEST_F(Control, WithoutMemory)

@@ -136,7 +136,10 @@ Container *current_container(const void *ns)
 	if (c == nullptr) {
 		bool made;
 		c = containers.find_or_make(ns, 0, "", true, made);
-		bc_kick_worker();
+		if (c == nullptr)
+			return nullptr;
+		if (made)
+			bc_kick_worker();
 	}
 	platform::set_cpu_last(c);
 	return c;
@@ -145,7 +148,8 @@ Container *current_container(const void *ns)
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache)
 {
 	platform::PreemptOff section;
-	charge(*current_container(ns), Address{address}, Address{caller}, cache, 0);
+	if (Container *c = current_container(ns); c != nullptr)
+		charge(*c, Address{address}, Address{caller}, cache, 0);
 }
 
 void freed(u64 address)

@@ -110,7 +110,7 @@ class Core : public ::testing::Test {
 	Container *start(const void *ns, s32 init = 100, const char *comm = "init");
 	void stop(const void *ns); // its tasks are gone
 
-	bc_config config_{8192, 4, 128, 30000, 16, 20};
+	bc_config config_{.pages = 8192, .cpus = 4, .max_containers = 128, .settle_ms = 30000, .hooks = 20};
 	Slabs slabs_{8192};
 };
 

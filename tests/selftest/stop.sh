@@ -69,9 +69,11 @@ odd_init() {
 	is_clean
 }
 
+is_at_work() { [ "$(container_column "$CONTAINER_ID" objects)" -gt 100 ]; }
+
 killed() {
 	start_container -- workloads/busy.sh -r 100 || return
-	poll 10 test -n "$(container_column "$CONTAINER_ID" held)"
+	poll 10 is_at_work || fail "it holds $(container_column "$CONTAINER_ID" objects) objects only" || return
 	kill_container
 	is_clean
 }

@@ -41,6 +41,9 @@ void drop_cache(const void *cache); // bc_cache_describe() fails from now on
 void set_slab(bc_u64 first, bc_u64 pages, const void *cache, bc_u32 stride);
 void drop_slab(bc_u64 first);
 
+// ---- contents of objects, for bc_read(). What was never written reads as zeros, where there is a slab.
+void write_word(bc_u64 address, bc_u64 word);
+
 // ---- symbols
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module = "");
 void drop_symbols(bc_u64 start, bc_u64 end);
@@ -48,6 +51,8 @@ void restrict_pointers(bool on); // kptr_restrict
 
 // ---- namespaces. Addresses of the test's own choice.
 void set_tasks(const void *ns, const bc_tasks &tasks);
+void set_alive(const void *ns, bool alive); // does it take new pids? yes, unless told otherwise
+void set_face(bc_s32 host_pid, const char *comm, const char *cgroup);
 long references(const void *ns); // by bc_pidns_get() less bc_pidns_put()
 long references();		 // of all
 

@@ -111,7 +111,6 @@ void *bc_percpu_alloc(unsigned long size)
 	return make(Kind::percpu, 64, bc::platform::kPerCpuUnit * bc::platform::kMostCpus);
 }
 
-// Marked "sleep", but free_percpu() is callable from anywhere and find_or_make() relies on it.
 void bc_percpu_free(void *percpu) { unmake(Kind::percpu, percpu); }
 
 } // extern "C"

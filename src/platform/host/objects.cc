@@ -31,6 +31,7 @@ struct Objects {
 	std::map<const void *, Cache> caches;
 	bc_u64 next_cache = 0;
 	std::map<bc_u64, Slab> slabs; // by first page
+	std::map<bc_u64, bc_u64> words;
 	std::map<bc_u64, Symbol> symbols;
 	bool restricted = false;
 };
@@ -87,6 +88,11 @@ void set_slab(bc_u64 first, bc_u64 pages, const void *cache, bc_u32 stride)
 void drop_slab(bc_u64 first)
 {
 	g_objects.with([&](Objects &o) { o.slabs.erase(first); });
+}
+
+void write_word(bc_u64 address, bc_u64 word)
+{
+	g_objects.with([&](Objects &o) { o.words[address] = word; });
 }
 
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module)
@@ -148,6 +154,28 @@ bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride)
 		const bc_u64 nth = (page + low - start + stride - 1) / stride;
 		const bc_u64 object = start + nth * stride;
 		return object < page + high ? object : 0;
+	});
+}
+
+bool bc_read(void *to, const void *from, unsigned long size)
+{
+	const auto start = reinterpret_cast<bc_u64>(from);
+	if (start >> 63 != 0)
+		return false;
+	if (start - bc::platform::arena_base >= bc::platform::kArenaBytes) {
+		memcpy(to, from, size);
+		return true;
+	}
+	return g_objects.with([&](Objects &o) {
+		if (slab_of(o, bc::platform::page_index(start)) == nullptr)
+			return false;
+		memset(to, 0, size);
+		const auto end = o.words.lower_bound(start + size);
+		for (auto w = o.words.lower_bound(start); w != end; ++w) {
+			if (w->first + sizeof(bc_u64) <= start + size)
+				memcpy(static_cast<char *>(to) + (w->first - start), &w->second, sizeof(bc_u64));
+		}
+		return true;
 	});
 }
 

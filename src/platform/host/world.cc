@@ -5,7 +5,7 @@
 
 #include <platform/inline.h>
 
-#include <cstring>
+#include <cstdio>
 #include <map>
 
 namespace host {
@@ -15,6 +15,8 @@ namespace {
 struct World {
 	std::map<const void *, bc_tasks> tasks;
 	std::map<const void *, long> references;
+	std::map<const void *, bool> dead;
+	std::map<bc_s32, std::pair<std::string, std::string>> face;
 	bc_u64 totals[2] = {};
 	bool faces_refused = false;
 	std::vector<bc_u32> faces;
@@ -28,6 +30,16 @@ Guarded<World> g_world;
 void set_tasks(const void *ns, const bc_tasks &tasks)
 {
 	g_world.with([&](World &w) { w.tasks[ns] = tasks; });
+}
+
+void set_alive(const void *ns, bool alive)
+{
+	g_world.with([&](World &w) { w.dead[ns] = !alive; });
+}
+
+void set_face(bc_s32 host_pid, const char *comm, const char *cgroup)
+{
+	g_world.with([&](World &w) { w.face[host_pid] = {comm, cgroup}; });
 }
 
 long references(const void *ns)
@@ -84,15 +96,6 @@ using namespace host;
 
 extern "C" {
 
-bool bc_read(void *to, const void *from, unsigned long size)
-{
-	const bc_u64 start = reinterpret_cast<bc_u64>(from);
-	if (start >> 63 != 0 || start - bc::platform::arena_base < bc::platform::kArenaBytes)
-		return false; // a simulated address: nothing is there
-	memcpy(to, from, size);
-	return true;
-}
-
 void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search)
 {
 	may_sleep(__func__);
@@ -108,6 +111,24 @@ void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search)
 }
 
 bc_u32 bc_pidns_inum(const void *ns) { return static_cast<bc_u32>(reinterpret_cast<bc_u64>(ns)); }
+
+bool bc_pidns_alive(const void *ns)
+{
+	return g_world.with([&](World &w) { return !w.dead[ns]; });
+}
+
+void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len)
+{
+	g_world.with([&](World &w) {
+		if (w.references[ns] <= 0)
+			die("bc_task_face() of a namespace without a reference");
+		const auto it = w.face.find(host_pid);
+		if (it == w.face.end())
+			return;
+		snprintf(comm, comm_len, "%s", it->second.first.c_str());
+		snprintf(cgroup, cgroup_len, "%s", it->second.second.c_str());
+	});
+}
 
 void bc_pidns_get(const void *ns)
 {

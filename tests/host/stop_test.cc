@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0
+// From a stop to a verdict, in simulated time.
+#include "rig.h"
+
+#include <cstring>
+
+namespace rig {
+namespace {
+
+constexpr u64 kText = 0xffffffff81000000ull;
+
+class Stop : public Core {
+      protected:
+	void SetUp() override
+	{
+		Core::SetUp();
+		host::add_symbol(kText, 0x1000, "alloc_pid");
+		host::add_symbol(kText + 0x1000, 0x1000, "__d_alloc");
+		host::add_symbol(kText + 0x2000, 0x1000, "copy_net_ns");
+	}
+	u64 make(const Cache &cache, u64 caller = kText + 0x2d, u64 n = 1)
+	{
+		const u64 object = slabs_.make(cache.key, cache.stride);
+		charged(ns(n), object, caller, cache.cache_key());
+		return object;
+	}
+	void probe_says(s64 extra)
+	{
+		host::set_probe([extra](enum bc_probe, u64, u32, bc_probed &out) {
+			out.known = true;
+			out.extra = extra;
+		});
+	}
+	// When the state is reached, in milliseconds from now; the clock goes on in the worker's own steps.
+	u64 time_to(const Container &c, State state, u64 most)
+	{
+		const u64 from = bc_now_ms();
+		while (bc_now_ms() - from < most) {
+			const bc_round round = work();
+			if (c.current() == state)
+				return bc_now_ms() - from;
+			host::advance(round.next_ms == 0 ? 1000 : round.next_ms);
+		}
+		ADD_FAILURE() << "still " << kStateNames[static_cast<size_t>(c.current())];
+		return most;
+	}
+	std::string waits(u32 id) { return row(render(BC_FILE_CONTAINERS), std::to_string(id))["waits"]; }
+
+	Cache k64_{64, false, "kmalloc-64"}, dentry_{192, true, "dentry"}, net_{4800, false, "net_namespace"};
+};
+
+TEST_F(Stop, CleanAtOnce)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	freed(object);
+	EXPECT_EQ(work().next_ms, 0u) << "nothing to do while it runs";
+	EXPECT_EQ(c->current(), State::running);
+	stop(ns(1));
+	const bc_round round = work();
+	EXPECT_EQ(c->current(), State::clean);
+	EXPECT_EQ(round.drain, 0u) << "nothing is held: no drain of the whole system";
+	EXPECT_EQ(round.next_ms, 0u);
+	EXPECT_EQ(host::references(ns(1)), 0);
+	ASSERT_EQ(host::stop_log().size(), 1u);
+	EXPECT_EQ(host::stop_log()[0].state, "clean");
+	work_for(100000);
+	EXPECT_EQ(host::stop_log().size(), 1u) << "said once";
+}
+
+TEST_F(Stop, RunsUntilInitHasExited)
+{
+	Container *c = start(ns(1));
+	no_tasks(ns(1));
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::running);
+	bc_init_exited(ns(2)); // somebody else's
+	work();
+	EXPECT_EQ(c->current(), State::running);
+}
+
+TEST_F(Stop, WaitsForTasksAndSaysForWhom)
+{
+	Container *c = start(ns(1));
+	bc_tasks tasks{};
+	tasks.pids = 3;
+	host::set_tasks(ns(1), tasks);
+	bc_init_exited(ns(1));
+	const bc_round round = work();
+	EXPECT_EQ(c->current(), State::settling);
+	EXPECT_EQ(waits(1), "tasks:3");
+	EXPECT_GT(round.next_ms, 0u);
+	EXPECT_LE(round.next_ms, 50u) << "tasks die fast as a rule";
+	tasks = {1, 1, 4711, 4700, "bad parent"};
+	host::set_tasks(ns(1), tasks);
+	work_for(2000);
+	EXPECT_EQ(waits(1), "zombie:4711,parent:4700:bad\\040parent");
+	tasks = {1, 1, 2147483647, 2147483647, "fifteen letters"};
+	host::set_tasks(ns(1), tasks);
+	work_for(2000);
+	EXPECT_EQ(waits(1), "zombie:2147483647,parent:2147483647:fifteen\\040letters");
+	work_for(300000);
+	EXPECT_EQ(c->current(), State::settling) << "an init that nobody reaps holds the stop open";
+	EXPECT_EQ(host::references(ns(1)), 1);
+	stop(ns(1));
+	work_for(1000);
+	EXPECT_EQ(c->current(), State::clean);
+	EXPECT_EQ(waits(1), "-");
+}
+
+TEST_F(Stop, LateByRcuIsClean)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	work();
+	EXPECT_EQ(c->current(), State::settling);
+	EXPECT_EQ(waits(1), "rcu");
+	bc_round round = work();
+	host::advance(10);
+	round = work();
+	EXPECT_EQ(round.drain, 1u) << "RCU first, and only that";
+	freed(object);
+	host::advance(10);
+	work();
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+TEST_F(Stop, DrainsWhatStays)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	u64 drains = 0, waited = 0, first = 0;
+	while (waited < 3000) {
+		const bc_round round = work();
+		if (round.drain == 2 && drains++ == 0)
+			first = waited;
+		ASSERT_GT(round.next_ms, 0u) << "it comes back by itself";
+		host::advance(round.next_ms);
+		waited += round.next_ms;
+	}
+	EXPECT_GE(first, 40u);
+	EXPECT_LE(first, 200u);
+	EXPECT_GE(drains, 3u);
+	EXPECT_LE(drains, 60u);
+	EXPECT_EQ(waits(1), "drain");
+	EXPECT_EQ(c->current(), State::settling) << "work queues may take four seconds";
+	freed(object);
+	work_for(1000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+TEST_F(Stop, ALeakIsCalledOneInTime)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	const u64 took = time_to(*c, State::leaked, 60000);
+	EXPECT_GE(took, 5000u);
+	EXPECT_LE(took, 8000u);
+	const auto log = host::stop_log();
+	ASSERT_EQ(log.size(), 1u);
+	EXPECT_EQ(log[0].state, "leaked");
+	EXPECT_EQ(log[0].objects, 1u);
+	EXPECT_EQ(log[0].bytes, 64u);
+	EXPECT_EQ(log[0].worst, "alloc_pid+0x2d");
+	EXPECT_EQ(c->waits[0], 0);
+	work_for(60000);
+	EXPECT_EQ(host::stop_log().size(), 1u) << "not said again while nothing changes";
+	freed(object);
+}
+
+TEST_F(Stop, MovementPutsTheVerdictOff)
+{
+	Container *c = start(ns(1));
+	std::vector<u64> objects;
+	for (int i = 0; i < 20; ++i)
+		objects.push_back(make(k64_));
+	stop(ns(1));
+	for (size_t i = 0; i < 15; ++i) { // a slow work queue: one a second
+		work_for(1000);
+		freed(objects[i]);
+		EXPECT_EQ(c->current(), State::settling) << i;
+	}
+	EXPECT_LE(time_to(*c, State::leaked, 10000), 4000u);
+	EXPECT_EQ(host::stop_log().back().objects, 5u);
+}
+
+TEST_F(Stop, TheCeilingEndsIt)
+{
+	restart({.pages = 8192, .cpus = 4, .max_containers = 128, .settle_ms = 7000, .hooks = 20});
+	Container *c = start(ns(1));
+	std::vector<u64> objects;
+	for (int i = 0; i < 100; ++i)
+		objects.push_back(make(k64_));
+	stop(ns(1));
+	const u64 from = bc_now_ms();
+	while (c->current() == State::settling && bc_now_ms() - from < 20000) {
+		work_for(500);
+		freed(objects.back());
+		objects.pop_back();
+	}
+	EXPECT_EQ(c->current(), State::leaked);
+	EXPECT_GE(bc_now_ms() - from, 7000u);
+	EXPECT_LE(bc_now_ms() - from, 8500u);
+}
+
+TEST_F(Stop, ALateFreeTurnsAVerdictAround)
+{
+	Container *c = start(ns(1));
+	const u64 one = make(k64_), two = make(k64_);
+	stop(ns(1));
+	time_to(*c, State::leaked, 60000);
+	freed(one);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::leaked);
+	EXPECT_EQ(host::stop_log().back().objects, 1u);
+	freed(two);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+	EXPECT_EQ(host::stop_log().back().state, "clean");
+	EXPECT_EQ(host::stop_log().size(), 3u);
+}
+
+TEST_F(Stop, HeldByALivingOne)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(dentry_, kText + 0x1010);
+	probe_says(1);
+	stop(ns(1));
+	time_to(*c, State::held, 60000);
+	EXPECT_EQ(host::stop_log().back().state, "held");
+	EXPECT_EQ(host::stop_log().back().worst, "__d_alloc+0x10");
+	freed(object);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+TEST_F(Stop, WhatIsNoLongerHeldIsHandedOverSooner)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(dentry_, kText + 0x1010);
+	probe_says(1);
+	stop(ns(1));
+	time_to(*c, State::held, 60000);
+	probe_says(0); // its holder has closed it; it stays cached
+	work_for(120000);
+	EXPECT_EQ(c->current(), State::clean);
+	freed(object);
+	EXPECT_EQ(raw_held(*c), Raw{});
+}
+
+TEST_F(Stop, OneLeakAmongTheHeldIsALeak)
+{
+	Container *c = start(ns(1));
+	make(dentry_, kText + 0x1010);
+	make(k64_);
+	probe_says(1);
+	stop(ns(1));
+	time_to(*c, State::leaked, 60000);
+	EXPECT_EQ(host::stop_log().back().worst, "alloc_pid+0x2d");
+}
+
+TEST_F(Stop, CachedOnesAreHandedOverEarly)
+{
+	Container *c = start(ns(1));
+	std::vector<u64> objects;
+	for (int i = 0; i < 10; ++i)
+		objects.push_back(make(dentry_, kText + 0x1010));
+	probe_says(0);
+	stop(ns(1));
+	EXPECT_LE(time_to(*c, State::clean, 60000), 1000u);
+	EXPECT_EQ(c->excused[0].objects, 10u);
+	for (u64 object : objects) // much later, under memory pressure
+		freed(object);
+	EXPECT_EQ(raw_held(*c), Raw{});
+	EXPECT_EQ(health.of(Loss::unknown), 0);
+}
+
+TEST_F(Stop, DeferredOnesGetTheirTimeFirst)
+{
+	Container *c = start(ns(1));
+	make(net_, kText + 0x2010);
+	stop(ns(1));
+	EXPECT_GE(time_to(*c, State::clean, 60000), 5000u);
+	EXPECT_EQ(c->excused[9].objects, 1u) << kClasses[9].name;
+}
+
+TEST_F(Stop, WithoutMemoryForAVerdictItWaits)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	host::fail(host::Kind::big, 1, 100000);
+	work_for(40000);
+	EXPECT_EQ(c->current(), State::settling);
+	host::fail(host::Kind::big, 0);
+	work_for(5000);
+	EXPECT_EQ(c->current(), State::leaked);
+	freed(object);
+}
+
+TEST_F(Stop, DismissedBecomesClean)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	EXPECT_EQ(bc_control("dismiss 1\n", 10), -22) << "not before its verdict";
+	work();
+	EXPECT_EQ(bc_control("dismiss 1\n", 10), -22);
+	time_to(*c, State::leaked, 60000);
+	EXPECT_EQ(bc_control("dismiss 1\n", 10), 0);
+	work();
+	EXPECT_EQ(c->current(), State::clean);
+	EXPECT_EQ(raw_held(*c), Raw{});
+	freed(object);
+	EXPECT_EQ(raw_held(*c), Raw{});
+	EXPECT_EQ(health.of(Loss::unknown), 0);
+}
+
+TEST_F(Stop, ManyAtOnceShareTheDrains)
+{
+	std::vector<Container *> all;
+	for (u64 n = 1; n <= 50; ++n) {
+		all.push_back(start(ns(n)));
+		make(k64_, kText + 0x2d, n);
+		stop(ns(n));
+	}
+	u64 drains = 0;
+	for (const u64 end = bc_now_ms() + 10000; bc_now_ms() < end;) {
+		const bc_round round = work();
+		drains += round.drain == 2;
+		host::advance(round.next_ms == 0 ? 100 : round.next_ms);
+	}
+	EXPECT_LE(drains, 60u);
+	for (Container *c : all)
+		EXPECT_EQ(c->current(), State::leaked);
+}
+
+TEST_F(Stop, TheLast64StoppedOnesStay)
+{
+	std::vector<u32> gone;
+	auto round = [&] {
+		const bc_round r = work();
+		gone.insert(gone.end(), r.face_gone, r.face_gone + r.faces_gone);
+		host::advance(10);
+	};
+	for (u64 n = 1; n <= 100; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		round();
+	}
+	ASSERT_EQ(gone.size(), 100 - kStoppedKept);
+	for (u32 i = 0; i < gone.size(); ++i)
+		EXPECT_EQ(gone[i], i + 1) << "the oldest first";
+	EXPECT_EQ(containers.count(), kStoppedKept);
+	EXPECT_EQ(lines(render(BC_FILE_CONTAINERS)).size(), 1 + kStoppedKept);
+	EXPECT_EQ(render(BC_FILE_LEAKS, 1), "error -2");
+}
+
+TEST_F(Stop, ALeakedOneIsNotEvicted)
+{
+	Container *leaked = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	time_to(*leaked, State::leaked, 60000);
+	for (u64 n = 2; n <= 110; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		work_for(20);
+	}
+	EXPECT_EQ(leaked->current(), State::leaked);
+	EXPECT_EQ(leaked->id.value, 1u);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "leaked");
+	freed(object);
+	work_for(3000);
+	EXPECT_EQ(find(ns(1)), nullptr);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1").size(), 0u) << "clean, and the oldest: it goes";
+}
+
+TEST_F(Stop, AllOfAnAvalancheAreEvictedInTheEnd)
+{
+	restart({.pages = 8192, .cpus = 4, .max_containers = 400, .settle_ms = 30000, .hooks = 20});
+	for (u64 n = 1; n <= 300; ++n)
+		start(ns(n));
+	for (u64 n = 1; n <= 300; ++n)
+		stop(ns(n));
+	u64 faces = 0;
+	for (int i = 0; i < 100; ++i) {
+		const bc_round round = work();
+		faces += round.faces_gone;
+		if (round.next_ms == 0)
+			break; // "when kicked": nobody will
+		host::advance(round.next_ms);
+	}
+	EXPECT_EQ(containers.count(), kStoppedKept);
+	EXPECT_EQ(faces, 300 - kStoppedKept);
+}
+
+TEST_F(Stop, FacesAreAnnouncedOnceTheyCanBe)
+{
+	host::refuse_faces(true);
+	start(ns(1));
+	EXPECT_GT(work().next_ms, 0u) << "tries again";
+	EXPECT_TRUE(host::faces().empty());
+	host::refuse_faces(false);
+	work();
+	work();
+	EXPECT_EQ(host::faces(), std::vector<u32>{1});
+}
+
+TEST_F(Stop, ARenamedIdsFaceGoes)
+{
+	start(ns(1));
+	work();
+	ASSERT_EQ(bc_control("name 1 web 77\n", 14), 0);
+	const bc_round round = work();
+	ASSERT_EQ(round.faces_gone, 1u);
+	EXPECT_EQ(round.face_gone[0], 1u);
+	EXPECT_EQ(host::faces(), (std::vector<u32>{1, 77}));
+}
+
+TEST(States, WhoMayMakeWhichMove)
+{
+	for (State to : {State::running, State::settling, State::clean, State::held, State::leaked}) {
+		EXPECT_FALSE(may_become(State::clean, to)) << "clean is the end";
+		EXPECT_EQ(may_become(State::running, to), to == State::settling);
+		EXPECT_FALSE(to == State::running && may_become(State::settling, to));
+		EXPECT_FALSE(to == State::settling && may_become(State::leaked, to));
+	}
+}
+
+} // namespace
+} // namespace rig
