@@ -11,4 +11,10 @@ void fold(Container &c, ByteKind kind, Cells *cells, u64 packed)
 	c.bytes[static_cast<size_t>(kind)].fold(unpack(packed));
 }
 
+void uncharge_stale(Slot slot)
+{
+	health.count(Loss::stale);
+	uncharge(slot);
+}
+
 } // namespace bc

@@ -10,10 +10,10 @@
 
 namespace bc {
 
-void fold(Container &c, ByteKind kind, Cells *cells, u64 packed);
+BC_COLD void fold(Container &c, ByteKind kind, Cells *cells, u64 packed);
 
 // Adds a packed amount (counter.h) to a container.
-inline void count(Container &c, ByteKind kind, u64 amount)
+BC_HOT void count(Container &c, ByteKind kind, u64 amount)
 {
 	Cells *cells = c.cells.acquire();
 	if (__builtin_expect(cells == nullptr, false)) {
@@ -26,7 +26,7 @@ inline void count(Container &c, ByteKind kind, u64 amount)
 }
 
 // Gives back what a slot stands for. On a free the owner comes from the ledger, never from the task that frees.
-inline void uncharge(Slot slot)
+BC_HOT void uncharge(Slot slot)
 {
 	const Site &site = sites[slot.site()];
 	Container *c = containers.at(slot.owner());
@@ -37,8 +37,11 @@ inline void uncharge(Slot slot)
 	count(*c, site.kind, u64{0} - pack(site.stride));
 }
 
+// What was freed unseen.
+BC_COLD void uncharge_stale(Slot slot);
+
 // Charges the object at `address` to `c`. Its memory is there already; nobody else knows its address yet.
-inline void charge(Container &c, Address address, Address caller, CacheKey cache, u32 gfp)
+BC_HOT void charge(Container &c, Address address, Address caller, CacheKey cache, u32 gfp)
 {
 	const SiteIndex index = sites.intern(caller, cache);
 	if (__builtin_expect(!index, false)) {
@@ -51,17 +54,14 @@ inline void charge(Container &c, Address address, Address caller, CacheKey cache
 	// The counter first: an object in the ledger is always counted, whatever interrupts us here.
 	count(c, site.kind, pack(site.stride));
 	const bool recorded = bc_ledger.record(address, site.stride, Slot{c.index, index, platform::birth_now()}, gfp,
-					       [](Slot stale) {
-						       health.count(Loss::stale);
-						       uncharge(stale);
-					       });
+					       uncharge_stale);
 	if (__builtin_expect(!recorded, false)) {
 		count(c, site.kind, u64{0} - pack(site.stride));
 		health.count(Loss::missed);
 	}
 }
 
-inline void free_object(Address address)
+BC_HOT void free_object(Address address)
 {
 	const Slot slot = bc_ledger.take(address);
 	if (!slot.empty())

@@ -33,15 +33,11 @@ constexpr unsigned long kZeroSize = 16; // ZERO_SIZE_PTR, include/linux/slab.h
 
 bool real(const void *object) { return reinterpret_cast<unsigned long>(object) > kZeroSize; }
 
-// The container of the current task; nullptr where it is too late for one. Preemption off.
-bc::Container *current_container()
+// The container of a namespace that is not the one this CPU charged last; nullptr where it is too late for one.
+BC_COLD bc::Container *other_container(const void *ns)
 {
-	const void *ns = bc::platform::current_namespace();
-	if (__builtin_expect(ns == nullptr, false))
+	if (ns == nullptr)
 		return nullptr;
-	auto *last = static_cast<bc::Container *>(bc::platform::cpu_last());
-	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns, true))
-		return last;
 	bc::Container *c = bc::containers.find(ns);
 	if (c == nullptr) {
 		// A task whose container nobody saw start: older than the module and missed by the walk at load, or
@@ -55,6 +51,16 @@ bc::Container *current_container()
 	}
 	bc::platform::set_cpu_last(c);
 	return c;
+}
+
+// The container of the current task. Preemption off.
+BC_HOT bc::Container *current_container()
+{
+	const void *ns = bc::platform::current_namespace();
+	auto *last = static_cast<bc::Container *>(bc::platform::cpu_last());
+	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns && ns != nullptr, true))
+		return last;
+	return other_container(ns);
 }
 
 // Charges one object to the current container, and leaves the wrapper.

@@ -42,7 +42,7 @@ class Ledger {
 
 	// Records `slot` for an object of `stride` bytes at `address`; false without memory for it. Calls stale(Slot) for
 	// each slot that was in the way: its object was freed unseen, and the caller uncharges it.
-	template <class Stale> bool record(Address address, Stride stride, Slot slot, u32 gfp, Stale &&stale)
+	template <class Stale> BC_HOT bool record(Address address, Stride stride, Slot slot, u32 gfp, Stale &&stale)
 	{
 		const u64 page = platform::page_index(address.value);
 		if (__builtin_expect(page < limit_, true)) {
@@ -70,7 +70,7 @@ class Ledger {
 	}
 
 	// Takes what is recorded for the object at `address`; empty for what nobody charged.
-	Slot take(Address address)
+	BC_HOT Slot take(Address address)
 	{
 		const u64 page = platform::page_index(address.value);
 		if (__builtin_expect(page >= limit_, false))
@@ -156,8 +156,8 @@ class Ledger {
 
 	// The word that was replaced (an array or a slot), 0, or kNotRecorded.
 	static constexpr u64 kNotRecorded = kTagMask << 59;
-	u64 record_slow(u64 page, Address address, Stride stride, Slot slot, u32 gfp);
-	template <class Stale> void drop(u64 word, Stale &stale)
+	BC_COLD u64 record_slow(u64 page, Address address, Stride stride, Slot slot, u32 gfp);
+	template <class Stale> BC_COLD void drop(u64 word, Stale &stale)
 	{
 		if (!is_array(word)) {
 			stale(Slot{word});
@@ -170,7 +170,7 @@ class Ledger {
 		}
 		retire(word);
 	}
-	static Slot take_exclusive(Atomic<u64> &place, u64 seen);
+	BC_COLD static Slot take_exclusive(Atomic<u64> &place, u64 seen);
 	Atomic<u64> *chunk_for(u64 page, u32 gfp);
 	void retire(u64 word);
 

@@ -40,7 +40,7 @@ class Sites {
 	void exit();
 
 	// The site of an allocation; 0 where the table is full (counted as lost). Any context, preemption off.
-	SiteIndex intern(Address caller, CacheKey cache)
+	BC_HOT SiteIndex intern(Address caller, CacheKey cache)
 	{
 		for (u32 i = place_of(caller, cache);; i = (i + 1) & (kPlaces - 1)) {
 			const u64 seen = table_[i].caller.acquire();
@@ -79,7 +79,7 @@ class Sites {
 		const u32 place = static_cast<u32>(((caller.value ^ cache.value) * 0x9e3779b97f4a7c15ull) >> (64 - kBits));
 		return place | (place == 0);
 	}
-	SiteIndex add(Address caller, CacheKey cache);
+	BC_COLD SiteIndex add(Address caller, CacheKey cache);
 	u16 intern_name(const char *name);
 
 	Site *table_ = nullptr;

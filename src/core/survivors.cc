@@ -120,6 +120,15 @@ void Survivors::judge_each(const Container &c)
 		if (i % 64 == 63)
 			bc_cond_resched();
 	}
+	// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be anybody's.
+	for (u32 i = 0; i < count_; ++i) {
+		Judgement &j = entries_[i].judgement;
+		if (j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area || j.subject == 0)
+			continue;
+		const Survivor *area = containing(j.subject, true);
+		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
+			j.verdict = kClasses[j.row].verdict;
+	}
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
 	for (u32 i = 0; i < count_; ++i) {
 		Judgement &j = entries_[i].judgement;

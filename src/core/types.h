@@ -8,6 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+// The path of one charge is inlined into one function for each hook, whatever the compiler thinks of its size; what is rare is
+// kept out of it.
+#define BC_HOT [[gnu::always_inline]] inline
+#define BC_COLD [[gnu::cold, gnu::noinline]]
+
 namespace bc {
 
 using u8 = uint8_t;

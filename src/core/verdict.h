@@ -20,7 +20,7 @@ enum class Proof : u8 {
 	inode,	    // by state: nobody but the inode cache and cached dentries refer to it
 	tree,  // by state: a living tree points to it
 	mm,    // by state: no user, only the one reference of khugepaged's list
-	vmap_area, // by state: describes free address space; or by number, `bound` busy ones a CPU
+	vmap_area, // by state: it describes no area of the container's own that is a leak itself
 	part,  // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
@@ -41,8 +41,8 @@ inline constexpr ClassRow kClasses[] = {
     {"tree-node", "xas_alloc", "", Verdict::reclaimable, Proof::tree, 0,
      "a node of a shared file's page cache, or of another tree of the host's"},
     {"tree-node", "radix_tree_node_alloc", "", Verdict::reclaimable, Proof::tree, 0, "the same, for idr and radix trees"},
-    {"vmap-free", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 2,
-     "a vmap_area goes on as the description of free address space; busy ones belong to the two thread stacks kept for each CPU"},
+    {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
+     "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
     {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 2,
      "the kernel keeps two thread stacks a CPU for the next fork: their vm_struct"},
     {"thread-stack", "__vmalloc_node_range", "", Verdict::cached, Proof::bound, 2, "the same stacks' page array"},

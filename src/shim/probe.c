@@ -176,6 +176,7 @@ static void probe_vmap_area(const struct vmap_area *area, struct bc_probed *out)
 		return;
 	out->known = true;
 	out->extra = (long)vm < 0;
+	out->subject = out->extra ? (u64)vm : 0;
 }
 
 void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)

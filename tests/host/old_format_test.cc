@@ -10,7 +10,9 @@ namespace {
 
 std::string golden(const char *name)
 {
-	std::ifstream in(std::string(BC_GOLDEN) + "/" + name);
+	std::string path = BC_GOLDEN "/";
+	path += name;
+	std::ifstream in(path);
 	EXPECT_TRUE(in.good()) << name;
 	std::ostringstream all;
 	all << in.rdbuf();

@@ -74,7 +74,7 @@ u64 Slabs::make(const void *cache, u32 stride)
 	std::vector<u64> &open = open_[cache];
 	if (open.empty()) {
 		const u64 pages = stride <= kPageSize / 2 ? 1 : 4;
-		Slab slab{cache, take_pages(pages), pages, stride, static_cast<u32>(pages * kPageSize / stride), {}};
+		Slab slab{cache, take_pages(pages), pages, stride, static_cast<u32>(pages * kPageSize / stride), false, {}};
 		for (u32 i = slab.count; i-- > 0;)
 			slab.unused.push_back(i);
 		host::set_slab(slab.first, pages, cache, stride);
@@ -94,7 +94,7 @@ u64 Slabs::make_pages(u64 pages)
 {
 	std::lock_guard<std::mutex> guard{mutex_};
 	const u64 first = take_pages(pages);
-	slabs_[first] = {nullptr, first, pages, static_cast<u32>(pages * kPageSize), 1, {}};
+	slabs_[first] = {nullptr, first, pages, static_cast<u32>(pages * kPageSize), 1, true, {}};
 	host::set_slab(first, pages, nullptr, static_cast<u32>(pages * kPageSize));
 	const u64 address = platform::page_address(first);
 	where_[address] = first;
@@ -116,7 +116,7 @@ void Slabs::free(u64 address)
 		return;
 	}
 	std::vector<u64> &open = open_[slab.cache];
-	if (slab.unused.empty())
+	if (slab.unused.empty() && !slab.closed)
 		open.push_back(first);
 	slab.unused.push_back(static_cast<u32>((address - platform::page_address(first)) / slab.stride));
 	if (slab.unused.size() == slab.count) {
@@ -124,6 +124,16 @@ void Slabs::free(u64 address)
 		host::drop_slab(first);
 		give_pages(first, slab.pages);
 		slabs_.erase(first);
+	}
+}
+
+void Slabs::forget(const void *cache)
+{
+	std::lock_guard<std::mutex> guard{mutex_};
+	open_.erase(cache);
+	for (auto &[first, slab] : slabs_) {
+		if (slab.cache == cache)
+			slab.closed = true;
 	}
 }
 
@@ -206,9 +216,11 @@ std::map<std::string, std::string> row(const std::string &table, const std::stri
 	return result;
 }
 
+// Before the members of a test, which make caches.
+Core::Core() { host::reset(); }
+
 void Core::SetUp()
 {
-	host::reset();
 	ASSERT_EQ(host::live(host::Kind::any), 0) << "left over by the test before";
 	ASSERT_EQ(bc_core_init(&config_), 0);
 }

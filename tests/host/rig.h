@@ -48,13 +48,14 @@ class Slabs {
 	u64 make(const void *cache, u32 stride);
 	void free(u64 address);
 	u64 make_pages(u64 pages); // page-backed
-	u64 objects() const { return where_.size(); }
+	void forget(const void *cache); // destroyed, perhaps with objects: its slabs give out no more
 
       private:
 	struct Slab {
 		const void *cache;
 		u64 first, pages;
 		u32 stride, count;
+		bool closed;
 		std::vector<u32> unused;
 	};
 	u64 take_pages(u64 pages);
@@ -92,12 +93,22 @@ inline void no_tasks(const void *ns) { host::set_tasks(ns, bc_tasks{}); }
 std::string render(bc_file file, u32 id = 0); // what the file says; "error -2" where it cannot be opened
 std::vector<std::string> lines(const std::string &text);
 std::vector<std::string> words(const std::string &line);
+// How often a test repeats what may go wrong rarely: less where a sanitizer slows it down.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr int kEffort = 1;
+#elif defined(__SANITIZE_ADDRESS__)
+inline constexpr int kEffort = 3;
+#else
+inline constexpr int kEffort = 10;
+#endif
+
 // The row of a table whose first column (or `column`) is `key`, as header -> field.
 std::map<std::string, std::string> row(const std::string &table, const std::string &key, size_t column = 0);
 
 // The core from init to exit. At the end nothing of it is left: no memory, no namespace.
 class Core : public ::testing::Test {
       protected:
+	Core();
 	void SetUp() override;
 	void TearDown() override;
 	// For a test that wants another size of something.
