@@ -29,6 +29,11 @@ build-in:
 $(BUILD)/%/beancounter.ko build/%/beancounter.ko: FORCE
 	@+$(MAKE) --no-print-directory -s build-in KDIR=$$(scripts/kernel headers $*) DIR=$(BUILD)/$*
 
+# The same with the suites of tests/kunit in it, for a debug kernel: tests/kunit/run.sh loads it.
+$(BUILD)/%/beancounter_kunit.ko build/%/beancounter_kunit.ko: FORCE
+	@+$(MAKE) --no-print-directory -s build-in KDIR=$$(scripts/kernel headers $*) DIR=$(BUILD)/$*/kunit KBUILD_OPTIONS=BC_KUNIT=1 && \
+		cp -u $(BUILD)/$*/kunit/beancounter_kunit.ko $(BUILD)/$*/
+
 # The test modules of that release.
 $(BUILD)/%/tests/modules build/%/tests/modules: FORCE
 	@+$(MAKE) --no-print-directory -s -C tests/modules KDIR=$$(scripts/kernel headers $*) OUT=$(BUILD)/$*/tests

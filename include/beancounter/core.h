@@ -26,16 +26,17 @@ void bc_core_hooks(bc_u32 in_place);
  * What takes long or waits for readers is left to the caller, to be done without that mutex.
  */
 struct bc_round {
-	bc_u32 next_ms;	       /* until the next round is wanted; 0: when kicked */
-	bc_u32 drain;	       /* 0: none; 1: rcu_barrier(); 2: all that is on its way to a free, system-wide */
-	bc_u32 faces_gone;     /* number of IDs whose /proc/beancounter/ID has to go */
+	bc_u32 next_ms;	   /* until the next round is wanted; 0: when kicked */
+	bc_u32 drain;	   /* 0: none; 1: rcu_barrier(); 2: all that is on its way to a free, system-wide */
+	bc_u32 faces_gone; /* number of IDs whose /proc/beancounter/ID has to go */
 	bc_u32 face_gone[64];
 };
 void bc_core_work(struct bc_round *round);
 
 /*
  * Task life, from tracepoints (any). `ns` is the container's pid namespace, the one at level 1. A new container is
- * made here and its ID returned, for the caller to give it its face before the forking task returns to user space; else 0.
+ * made here and its ID returned, for the caller to give it its face before the forking task returns to user space; else
+ * 0.
  */
 bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at_load);
 /* The last thread of pid 1 of the namespace is exiting. any */
@@ -52,7 +53,7 @@ const char *bc_unowned_name(bc_u32 index);
 
 /* Text of a file, made at open. The caller frees with bc_text_free(). */
 enum bc_file {
-	BC_FILE_BEANCOUNTERS,	/* id: 0 the host's view, else that container's */
+	BC_FILE_BEANCOUNTERS, /* id: 0 the host's view, else that container's */
 	BC_FILE_CONTAINERS,
 	BC_FILE_HEALTH,
 	BC_FILE_RESOURCES,

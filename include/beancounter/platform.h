@@ -17,8 +17,9 @@ BC_BEGIN_C
 
 /* One for each CPU. The offsets are used by src/shim/trampolines.S through offsets.h. */
 struct bc_cpu {
-	bc_s64 in_flight; /* wrappers entered less wrappers left on this CPU; only the sum over all CPUs means something */
-	void *last;	  /* the container charged last on this CPU: a cache, written with preemption off */
+	bc_s64
+	    in_flight; /* wrappers entered less wrappers left on this CPU; only the sum over all CPUs means something */
+	void *last;    /* the container charged last on this CPU: a cache, written with preemption off */
 };
 
 /* What the core is told at start-up. */
@@ -31,17 +32,22 @@ struct bc_config {
 };
 
 /* Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. */
-void *bc_page_alloc(bc_u32 gfp);		 /* any: one zeroed page, NULL without memory */
-void bc_page_free(void *page);			 /* any */
-void *bc_mem_alloc(unsigned long size, bc_u32 gfp); /* any: zeroed, aligned to 32; enters the allocator past the hooks */
-void bc_mem_free(void *mem);			 /* any */
-void *bc_big_alloc(unsigned long size);		 /* sleep: zeroed */
-void bc_big_free(void *mem);			 /* sleep */
-void *bc_percpu_alloc(unsigned long size);	 /* any (non-blocking): zeroed; NULL without memory */
-void bc_percpu_free(void *percpu);		 /* any */
+void *bc_page_alloc(bc_u32 gfp); /* any: one zeroed page, NULL without memory */
+void bc_page_free(void *page);	 /* any */
+void *bc_mem_alloc(unsigned long size,
+		   bc_u32 gfp);		   /* any: zeroed, aligned to 32; enters the allocator past the hooks */
+void bc_mem_free(void *mem);		   /* any */
+void *bc_big_alloc(unsigned long size);	   /* sleep: zeroed */
+void bc_big_free(void *mem);		   /* sleep */
+void *bc_percpu_alloc(unsigned long size); /* any (non-blocking): zeroed; NULL without memory */
+void bc_percpu_free(void *percpu);	   /* any */
 
 /* Locks are leaves: nothing is called with one held but what is marked "any" here. Interrupts are off inside. */
-enum bc_lock_id { BC_LOCK_SITES, BC_LOCK_CONTAINERS, BC_LOCKS };
+enum bc_lock_id {
+	BC_LOCK_SITES,
+	BC_LOCK_CONTAINERS,
+	BC_LOCKS
+};
 unsigned long bc_lock(enum bc_lock_id lock);
 void bc_unlock(enum bc_lock_id lock, unsigned long flags);
 
@@ -62,40 +68,41 @@ bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride);
 bc_u64 bc_true_caller(void);
 
 /* Symbols. */
-int bc_symbol(bc_u64 address, char *text, unsigned long len); /* any: "function+0x1d", "function+0x1d[module]" */
+int bc_symbol(bc_u64 address, char *text, unsigned long len);	    /* any: "function+0x1d", "function+0x1d[module]" */
 int bc_pointer_text(bc_u64 address, char *text, unsigned long len); /* obeys kptr_restrict, for the current reader */
 
 /* Tasks and pid namespaces. */
 struct bc_tasks {
-	bc_u32 pids;	   /* struct pids that still hold a number in the namespace */
-	bc_u32 zombies;	   /* of the tasks there */
-	bc_s32 zombie;	   /* host pid of one of them, 0 if none */
-	bc_s32 parent;	   /* host pid of its parent */
+	bc_u32 pids;	/* struct pids that still hold a number in the namespace */
+	bc_u32 zombies; /* of the tasks there */
+	bc_s32 zombie;	/* host pid of one of them, 0 if none */
+	bc_s32 parent;	/* host pid of its parent */
 	char parent_comm[16];
 };
 void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search); /* sleep; search: also fill what needs a walk */
 /* Of the first task, if it is still there: command and cgroup path (unchanged otherwise). any */
-void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len);
-bc_u32 bc_pidns_inum(const void *ns);				    /* any */
-bool bc_pidns_alive(const void *ns);				    /* any: it still takes new pids */
-void bc_pidns_get(const void *ns);				    /* any */
-void bc_pidns_put(const void *ns);				    /* sleep */
+void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup,
+		  unsigned long cgroup_len);
+bc_u32 bc_pidns_inum(const void *ns);	   /* any */
+bool bc_pidns_alive(const void *ns);	   /* any: it still takes new pids */
+void bc_pidns_get(const void *ns);	   /* any */
+void bc_pidns_put(const void *ns);	   /* sleep */
 void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this container from here on */
 
-/* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object may be
- * freed meanwhile. any, with preemption off */
+/* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object
+ * may be freed meanwhile. any, with preemption off */
 enum bc_probe {
-	BC_PROBE_DENTRY,     /* struct dentry */
-	BC_PROBE_INODE,	     /* an object with a struct inode somewhere inside */
-	BC_PROBE_TREE_NODE,  /* struct xa_node: of a page cache, or an idr of the host's */
-	BC_PROBE_USER,	     /* struct user_struct */
-	BC_PROBE_MM,	     /* struct mm_struct: held by khugepaged's list alone? */
-	BC_PROBE_VMAP_AREA,  /* struct vmap_area: extra is 1 where it is in use */
+	BC_PROBE_DENTRY,    /* struct dentry */
+	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
+	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
+	BC_PROBE_USER,	    /* struct user_struct */
+	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
+	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
 };
 struct bc_probed {
-	bool known;    /* the object was understood */
-	bc_s64 extra;  /* references that nothing of the caches explains; 0: only cached */
-	bc_u64 subject;     /* what such a reference points to: the object, or the inode inside */
+	bool known;	    /* the object was understood */
+	bc_s64 extra;	    /* references that nothing of the caches explains; 0: only cached */
+	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
 	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */

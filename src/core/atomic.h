@@ -5,9 +5,11 @@
 
 #include "types.h"
 
-namespace bc {
+namespace bc
+{
 
-template <class T> class Atomic {
+template <class T> class Atomic
+{
       public:
 	constexpr Atomic() = default;
 	constexpr explicit Atomic(T v) : value_(v) {}
@@ -24,7 +26,8 @@ template <class T> class Atomic {
 	// True when the value was `expected` and is now `wanted`; otherwise `expected` becomes what is there.
 	bool compare_exchange(T &expected, T wanted)
 	{
-		return __atomic_compare_exchange_n(&value_, &expected, wanted, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+		return __atomic_compare_exchange_n(&value_, &expected, wanted, false, __ATOMIC_ACQ_REL,
+						   __ATOMIC_ACQUIRE);
 	}
 
 	// Raises to `v` where it is lower.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-// A reader of the kernel's BTF: include/uapi/linux/btf.h has the format. Every index is checked: the data is the kernel's
-// own, but the fuzzer feeds it to us as well.
+// A reader of the kernel's BTF: include/uapi/linux/btf.h has the format. Every index is checked: the data is the
+// kernel's own, but the fuzzer feeds it to us as well.
 #include <beancounter/btf.h>
 
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 struct Header {
 	u16 magic;
@@ -23,8 +25,19 @@ struct Member {
 	u32 name, type, offset;
 };
 
-enum Kind : u32 { kInt = 1, kArray = 3, kStruct = 4, kUnion = 5, kEnum = 6, kFuncProto = 13, kVar = 14, kDatasec = 15,
-		  kDeclTag = 17, kEnum64 = 19, kKinds = 20 };
+enum Kind : u32 {
+	kInt = 1,
+	kArray = 3,
+	kStruct = 4,
+	kUnion = 5,
+	kEnum = 6,
+	kFuncProto = 13,
+	kVar = 14,
+	kDatasec = 15,
+	kDeclTag = 17,
+	kEnum64 = 19,
+	kKinds = 20
+};
 
 u32 kind_of(const Type &t) { return t.info >> 24 & 0x1f; }
 u32 members_of(const Type &t) { return t.info & 0xffff; }
@@ -52,7 +65,8 @@ u32 tail_of(const Type &t)
 	}
 }
 
-class Btf {
+class Btf
+{
       public:
 	Btf(const void *data, u64 size)
 	{
@@ -125,7 +139,8 @@ class Btf {
 
 } // namespace bc
 
-extern "C" bool bc_btf_member(const void *data, unsigned long size, const char *type, const char *member, bc_u32 *offset)
+extern "C" bool bc_btf_member(const void *data, unsigned long size, const char *type, const char *member,
+			      bc_u32 *offset)
 {
 	using namespace bc;
 	const Btf btf{data, size};

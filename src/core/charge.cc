@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "charge.h"
 
-namespace bc {
+namespace bc
+{
 
 // Empties this CPU's cell into the container. What is taken out of the cell is what we saw in it: a charge by an
 // interrupt in between stays in the cell.

@@ -8,7 +8,8 @@
 #include "ledger.h"
 #include "site.h"
 
-namespace bc {
+namespace bc
+{
 
 BC_COLD void fold(Container &c, ByteKind kind, Cells *cells, u64 packed);
 
@@ -53,8 +54,8 @@ BC_HOT void charge(Container &c, Address address, Address caller, CacheKey cache
 		return;
 	// The counter first: an object in the ledger is always counted, whatever interrupts us here.
 	count(c, site.kind, pack(site.stride));
-	const bool recorded = bc_ledger.record(address, site.stride, Slot{c.index, index, platform::birth_now()}, gfp,
-					       uncharge_stale);
+	const bool recorded =
+	    bc_ledger.record(address, site.stride, Slot{c.index, index, platform::birth_now()}, gfp, uncharge_stale);
 	if (__builtin_expect(!recorded, false)) {
 		count(c, site.kind, u64{0} - pack(site.stride));
 		health.count(Loss::missed);

@@ -5,7 +5,8 @@
 #include "lock.h"
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
 constinit Containers containers{};
 
@@ -127,8 +128,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
 	auto *fresh = static_cast<Container *>(bc_mem_alloc(sizeof(Container), 0));
 	// From within an allocation we do not enter the per-CPU allocator, which may queue work: the worker sees to it.
-	Cells *cells =
-	    fresh == nullptr || init == 0 ? nullptr : static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
+	Cells *cells = fresh == nullptr || init == 0 ? nullptr : static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
 	Container *spare = fresh;
 	Container *result = overflow_;
 	{
@@ -206,7 +206,8 @@ void Containers::forget_namespace(Container &c)
 	if (ns == nullptr)
 		return;
 	unhash(c);
-	// Whoever still found it has left his section then, and with it the place where he notes it as his CPU's last one.
+	// Whoever still found it has left his section then, and with it the place where he notes it as his CPU's last
+	// one.
 	bc_synchronize_rcu();
 	bc_cpu_forget(&c);
 	bc_pidns_put(ns);

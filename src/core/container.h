@@ -9,8 +9,9 @@
 //   held, leaked --(the last object was freed after all: worker)--> clean
 //   clean --(more than kStoppedKept stopped ones: worker)--> gone
 //
-// Memory: looked up under preemption off (by namespace, or by the owner index of a slot); unpublished by the worker only, when
-// nothing is charged, and freed after a grace period, since the free that brought a counter to zero may still be folding.
+// Memory: looked up under preemption off (by namespace, or by the owner index of a slot); unpublished by the worker
+// only, when nothing is charged, and freed after a grace period, since the free that brought a counter to zero may
+// still be folding.
 #pragma once
 
 #include "atomic.h"
@@ -19,9 +20,16 @@
 
 #include <platform/inline.h>
 
-namespace bc {
+namespace bc
+{
 
-enum class State : u8 { running, settling, clean, held, leaked };
+enum class State : u8 {
+	running,
+	settling,
+	clean,
+	held,
+	leaked
+};
 inline constexpr const char *kStateNames[] = {"running", "settling", "clean", "held", "leaked"};
 constexpr bool stopped(State s) { return s >= State::clean; }
 constexpr bool may_become(State from, State to)
@@ -59,7 +67,7 @@ struct Container {
 
 	Container *next_in_hash; // written under BC_LOCK_CONTAINERS, read with preemption off
 	ContainerId id;
-	u32 pidns; // inode number
+	u32 pidns;	  // inode number
 	Atomic<s32> init; // host pid of the first task; 0 where a charge was faster than its fork
 	bool since_load;
 	bool has_face; // /proc/beancounter/ID exists: the worker's
@@ -68,20 +76,20 @@ struct Container {
 	char cgroup[192];
 
 	Atomic<u8> state;
-	Atomic<u8> init_exited;	 // set by the tracepoint, read by the worker
+	Atomic<u8> init_exited; // set by the tracepoint, read by the worker
 	Atomic<u8> dismissed;
 	u64 born_ms;
-	u64 settled_ms; // of the last change of state
+	u64 settled_ms;	    // of the last change of state
 	s64 blind_at_start; // health.blind() then
 
 	// The worker's own, while settling.
 	bool tasks_gone;
-	u64 gone_ms;	   // when they were
+	u64 gone_ms; // when they were
 	u64 next_look_ms;
-	u32 drains;	   // complete drains since then
-	s64 last_objects;  // at the last look, to see movement
-	u64 unchanged_ms;  // since when
-	u64 judged_ms;	   // the last verdict on what survived
+	u32 drains;	  // complete drains since then
+	s64 last_objects; // at the last look, to see movement
+	u64 unchanged_ms; // since when
+	u64 judged_ms;	  // the last verdict on what survived
 	char waits[64];
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
@@ -97,15 +105,16 @@ Held held(const Container &c, ByteKind kind);
 Held held(const Container &c);
 s64 maxheld(Container &c, ByteKind kind);
 
-class Containers {
+class Containers
+{
       public:
 	bool init(u32 most, u32 cpus);
 	void exit();
 
 	// The container of a namespace, nullptr where it is not known (yet). Preemption off.
 	Container *find(const void *ns) const;
-	// ... made where it is not there; the shared overflow container where there is no room or memory for it; nullptr where
-	// the namespace is at its end. Any context, preemption off.
+	// ... made where it is not there; the shared overflow container where there is no room or memory for it;
+	// nullptr where the namespace is at its end. Any context, preemption off.
 	Container *find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made);
 	Container *find_id(ContainerId id) const; // preemption off, or the worker's mutex
 	Container *find_name(const char *name) const;
@@ -134,7 +143,10 @@ class Containers {
 
       private:
 	static constexpr u32 kBuckets = 256;
-	static u32 bucket(const void *ns) { return static_cast<u32>(reinterpret_cast<u64>(ns) * 0x9e3779b97f4a7c15ull >> 56); }
+	static u32 bucket(const void *ns)
+	{
+		return static_cast<u32>(reinterpret_cast<u64>(ns) * 0x9e3779b97f4a7c15ull >> 56);
+	}
 	void unhash(Container &c);
 
 	Atomic<Container *> *by_index_ = nullptr;

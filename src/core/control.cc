@@ -6,9 +6,11 @@
 #include "stop.h"
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 constexpr u32 kMostCommands = 64; // in one write
 
@@ -101,8 +103,8 @@ bool parse_command(const char *line, u32 length, Command &command)
 	return false;
 }
 
-namespace {
-
+namespace
+{
 
 // Against what is there, and against what the same write asks for before it.
 int check(const Command *commands, u32 index)
@@ -172,7 +174,8 @@ extern "C" int bc_control(const char *text, unsigned long length)
 		unsigned long end = start;
 		while (end < length && text[end] != '\n')
 			++end;
-		if (count == kMostCommands || !parse_command(text + start, static_cast<u32>(end - start), commands[count]))
+		if (count == kMostCommands ||
+		    !parse_command(text + start, static_cast<u32>(end - start), commands[count]))
 			result = kInvalid;
 		else
 			result = check(commands, count++);

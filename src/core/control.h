@@ -5,10 +5,15 @@
 
 #include "types.h"
 
-namespace bc {
+namespace bc
+{
 
 struct Command {
-	enum class Verb : u8 { name, dismiss, self_check } verb;
+	enum class Verb : u8 {
+		name,
+		dismiss,
+		self_check
+	} verb;
 	ContainerId id;
 	ContainerId new_id; // 0: keep
 	char name[64];

@@ -9,11 +9,13 @@
 #include "stop.h"
 #include "unowned.h"
 
-namespace bc {
+namespace bc
+{
 
 constinit Health health{};
 
-namespace {
+namespace
+{
 bc_config g_config{};
 Atomic<u32> g_hooks;
 

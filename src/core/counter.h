@@ -14,7 +14,8 @@
 #include "atomic.h"
 #include "resource.h"
 
-namespace bc {
+namespace bc
+{
 
 inline constexpr s64 kBatch = 16 * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
 inline constexpr u64 kOneObject = u64{1} << 32;
@@ -51,7 +52,8 @@ static_assert(!wants_fold(0) && !wants_fold(pack(Stride{16384})) && wants_fold(p
 static_assert(wants_fold(u64{0} - pack(Stride{16385})) && !wants_fold(u64{0} - pack(Stride{16384})));
 
 // The shared part of one kind of bytes of one container.
-class ByteCounter {
+class ByteCounter
+{
       public:
 	void fold(Unpacked part)
 	{

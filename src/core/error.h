@@ -2,7 +2,8 @@
 // Errors as the neck carries them: the kernel's numbers, include/uapi/asm-generic/errno-base.h.
 #pragma once
 
-namespace bc {
+namespace bc
+{
 
 inline constexpr int kNoEntry = -2;   // -ENOENT
 inline constexpr int kNoMemory = -12; // -ENOMEM

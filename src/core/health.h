@@ -5,7 +5,8 @@
 
 #include "atomic.h"
 
-namespace bc {
+namespace bc
+{
 
 enum class Loss : u8 {
 	missed,		 // objects not charged for want of memory or room in a table
@@ -23,7 +24,8 @@ inline constexpr const char *kLossNames[] = {"missed", "forced",     "unknown",	
 					     "stale",  "sites_lost", "containers_lost", "clamped"};
 static_assert(sizeof(kLossNames) / sizeof(kLossNames[0]) == static_cast<size_t>(Loss::kCount));
 
-class Health {
+class Health
+{
       public:
 	void count(Loss loss, s64 n = 1) { losses_[static_cast<size_t>(loss)].add(n); }
 	void reset()
@@ -35,7 +37,8 @@ class Health {
 	s64 of(Loss loss) const { return losses_[static_cast<size_t>(loss)].relaxed(); }
 
 	// What makes a verdict of "clean" doubtful: an object that was never recorded cannot be seen to survive.
-	// After an error of ours that makes every further number doubtful: nothing is charged any more, frees still uncharge.
+	// After an error of ours that makes every further number doubtful: nothing is charged any more, frees still
+	// uncharge.
 	void switch_off() { off_.set_relaxed(1); }
 	bool switched_off() const { return off_.relaxed() != 0; }
 

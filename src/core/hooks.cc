@@ -3,8 +3,8 @@
 //
 // A wrapper is entered by src/shim/trampolines.S for a task of a container in task context, with the arguments in their
 // registers and the caller's return address on the stack, and calls the original past its hook through a static call
-// (bc_body_*, patched by src/shim/hooks.c to the address behind the fentry site). The original may sleep, so the wrapper
-// counts itself in flight; everything after it runs with preemption off.
+// (bc_body_*, patched by src/shim/hooks.c to the address behind the fentry site). The original may sleep, so the
+// wrapper counts itself in flight; everything after it runs with preemption off.
 //
 // The object is charged after the original has run, when its cache is known for certain, and before anybody else can
 // know its address.
@@ -22,7 +22,8 @@
 	[[gnu::used, gnu::section(".discard.addressable")]] static const void *const bc_key_##name =                   \
 	    __SCK__bc_body_##name
 
-namespace {
+namespace
+{
 
 using bc::Address;
 using bc::CacheKey;
@@ -106,7 +107,8 @@ CacheKey key(const void *cache) { return CacheKey{reinterpret_cast<bc::u64>(cach
 	for (int i = 0; i < count; ++i) {
 		bc::platform::PreemptOff section;
 		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
-			bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller}, key(cache), gfp);
+			bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller}, key(cache),
+				   gfp);
 	}
 	bc::platform::in_flight_leave();
 	return count;
@@ -136,7 +138,7 @@ void bc_free_bulk(unsigned long count, void **objects)
 
 // ---- allocations
 
-#define BC_WRAP(ret, name, params, args, charge_it)                                                                     \
+#define BC_WRAP(ret, name, params, args, charge_it)                                                                    \
 	BC_BODY(ret, name, params);                                                                                    \
 	ret bc_wrap_##name(params)                                                                                     \
 	{                                                                                                              \
@@ -164,14 +166,15 @@ BC_WRAP(void *, kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node),
 	charged(result, key(s), from, gfp))
 BC_WRAP(void *, __kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), (s, gfp, size),
 	charged(result, key(s), from, gfp))
-BC_WRAP(void *, __kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size), (s, gfp, node, size),
-	charged(result, key(s), from, gfp))
+BC_WRAP(void *, __kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
+	(s, gfp, node, size), charged(result, key(s), from, gfp))
 BC_WRAP(void *, __kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), (size, gfp), charged_by_page(result, from, gfp))
 BC_WRAP(void *, __kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
 	(size, BC_BUCKET_ARG gfp, node), charged_by_page(result, from, gfp))
 BC_WRAP(void *, __kmalloc_node_track_caller_noprof,
 	BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
-	(size, BC_BUCKET_ARG gfp, node, caller_arg), charged_by_page(result, (static_cast<void>(from), caller_arg), gfp))
+	(size, BC_BUCKET_ARG gfp, node, caller_arg),
+	charged_by_page(result, (static_cast<void>(from), caller_arg), gfp))
 BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), (size, gfp, node),
 	(static_cast<void>(from), charged_pages(result, size, gfp)))
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
@@ -185,12 +188,12 @@ BC_WRAP(void *, kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), (s, lr
 BC_WRAP(void *, kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), (s, gfp, node),
 	charged(result, key(s), from, gfp))
 BC_WRAP(void *, __kmem_cache_alloc_node,
-	BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg), (s, gfp, node, size, caller_arg),
-	charged(result, key(s), (static_cast<void>(from), caller_arg), gfp))
+	BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
+	(s, gfp, node, size, caller_arg), charged(result, key(s), (static_cast<void>(from), caller_arg), gfp))
 BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), (size, gfp, node),
 	(static_cast<void>(from), charged_pages(result, size, gfp)))
-BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects), (s, gfp, count, objects),
-	charged_bulk(result, objects, s, from, gfp))
+BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
+	(s, gfp, count, objects), charged_bulk(result, objects, s, from, gfp))
 
 #endif
 

@@ -7,9 +7,11 @@ extern "C" {
 constinit bc::Ledger bc_ledger{};
 }
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 // Read only, ever: record_slow() replaces it in `top` before it writes.
 alignas(kPageSize) constinit Atomic<u64> g_zero_chunk[Ledger::kChunkWords];
 } // namespace

@@ -15,14 +15,14 @@
 //  - An object has one owner at a time: the task that allocates it records, whoever frees it takes. Both are plain
 //    stores; between them nobody else writes that slot. No lock, no atomic, no search.
 //  - That breaks when somebody walks the ledger and takes objects away (handing over, dismissing): a free could load
-//    the slot while the walker clears it, and both would uncharge. So a walker that writes first sets exclusive_ and waits
-//    a grace period; frees run with preemption off, so afterwards every one of them sees the flag and takes by
+//    the slot while the walker clears it, and both would uncharge. So a walker that writes first sets exclusive_ and
+//    waits a grace period; frees run with preemption off, so afterwards every one of them sees the flag and takes by
 //    exchange, and the walker by compare-and-exchange. Pairs: take() / claim().
 //  - Chunks and arrays are published by compare-and-exchange. An array is replaced only when its page has come to a
 //    cache of another stride: then every object of the old one has been freed (the page could not have changed hands
-//    otherwise), nobody records or frees in it any more, and only walkers can still be reading it. It goes on a list and is
-//    freed by reclaim() after a grace period. While it waits its first word is the link, which has bit 63 set and
-//    so is no slot to a late walker.
+//    otherwise), nobody records or frees in it any more, and only walkers can still be reading it. It goes on a list
+//    and is freed by reclaim() after a grace period. While it waits its first word is the link, which has bit 63 set
+//    and so is no slot to a late walker.
 //
 // Contexts: record() and take() from anywhere with preemption off. walk(), claim() and reclaim() sleep.
 #pragma once
@@ -32,16 +32,18 @@
 
 #include <platform/inline.h>
 
-namespace bc {
+namespace bc
+{
 
-class Ledger {
+class Ledger
+{
       public:
 	// Covers `pages` page frames; false without memory. Sleeps.
 	bool init(u64 pages);
 	void exit();
 
-	// Records `slot` for an object of `stride` bytes at `address`; false without memory for it. Calls stale(Slot) for
-	// each slot that was in the way: its object was freed unseen, and the caller uncharges it.
+	// Records `slot` for an object of `stride` bytes at `address`; false without memory for it. Calls stale(Slot)
+	// for each slot that was in the way: its object was freed unseen, and the caller uncharges it.
 	template <class Stale> BC_HOT bool record(Address address, Stride stride, Slot slot, u32 gfp, Stale &&stale)
 	{
 		const u64 page = platform::page_index(address.value);
@@ -49,7 +51,8 @@ class Ledger {
 			Atomic<u64> &word = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)];
 			const u64 seen = word.acquire();
 			const u32 shift = shift_of(stride);
-			if (__builtin_expect(shift < kPageShift && (seen & kTagMask) == shift, true) && is_array(seen)) {
+			if (__builtin_expect(shift < kPageShift && (seen & kTagMask) == shift, true) &&
+			    is_array(seen)) {
 				Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
 				if (__builtin_expect(place.relaxed() == 0, true)) {
 					place.set_relaxed(slot.raw());
@@ -94,13 +97,17 @@ class Ledger {
 	// One recorded object, as a walker sees it.
 	struct Found {
 		Slot slot;
-		u64 page;  // address of the page it starts in
-		u32 low;   // and the part of the page, [low, high)
+		u64 page; // address of the page it starts in
+		u32 low;  // and the part of the page, [low, high)
 		u32 high;
 		Atomic<u64> *place;
 
-		// Where it starts exactly, given what its site says. The allocator is asked: a slot is coarser than that.
-		Address address(Stride stride) const { return Address{bc_object_address(page, low, high, stride.value)}; }
+		// Where it starts exactly, given what its site says. The allocator is asked: a slot is coarser than
+		// that.
+		Address address(Stride stride) const
+		{
+			return Address{bc_object_address(page, low, high, stride.value)};
+		}
 	};
 	// Calls visit(Found) for every recorded object, each page in a section of its own; sleeps in between. Objects
 	// recorded or taken meanwhile may or may not be seen.
@@ -118,7 +125,8 @@ class Ledger {
 		}
 	}
 
-	// From begin_exclusive() to end_exclusive() claim() may be called from within walk(). One walker at a time: the worker.
+	// From begin_exclusive() to end_exclusive() claim() may be called from within walk(). One walker at a time: the
+	// worker.
 	void begin_exclusive();
 	void end_exclusive();
 	// True if the object is still the one that was found and is now this walker's to uncharge.
@@ -151,7 +159,10 @@ class Ledger {
 
       private:
 	static constexpr bool is_array(u64 word) { return word >> 63 != 0; }
-	static Atomic<u64> *array_of(u64 word) { return static_cast<Atomic<u64> *>(platform::pointer_of(word & ~kTagMask)); }
+	static Atomic<u64> *array_of(u64 word)
+	{
+		return static_cast<Atomic<u64> *>(platform::pointer_of(word & ~kTagMask));
+	}
 	static Atomic<u64> *zero_chunk();
 
 	// The word that was replaced (an array or a slot), 0, or kNotRecorded.

@@ -8,9 +8,11 @@
 
 #include <beancounter/platform.h>
 
-namespace bc {
+namespace bc
+{
 
-class Lock {
+class Lock
+{
       public:
 	explicit Lock(bc_lock_id id) : id_(id), flags_(bc_lock(id)) {}
 	~Lock() { bc_unlock(id_, flags_); }

@@ -5,7 +5,8 @@
 
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
 struct Container;
 

@@ -7,9 +7,11 @@
 
 #include <initializer_list>
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 struct Row {
 	s64 held, maxheld;
@@ -96,7 +98,8 @@ template <class Wanted, class Visit> void by_id(Wanted &&wanted, Visit &&visit)
 void container_row(Text &out, Container &c)
 {
 	if (c.ns.relaxed() != nullptr)
-		bc_task_face(c.init.relaxed(), c.ns.relaxed(), c.command, sizeof(c.command), c.cgroup, sizeof(c.cgroup));
+		bc_task_face(c.init.relaxed(), c.ns.relaxed(), c.command, sizeof(c.command), c.cgroup,
+			     sizeof(c.cgroup));
 	const u64 now = bc_now_ms();
 	const Held h = held(c);
 	const State state = c.current();

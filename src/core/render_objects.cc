@@ -4,9 +4,11 @@
 
 #include "survey.h"
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 void site_field(Text &out, const Site &site)
 {
@@ -45,7 +47,13 @@ const char *resource_name(const Site &site)
 
 bool render_objects(Text &out, const Container &c)
 {
-	out.right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11).field("cache", 20).field("site", 40);
+	out.right("count", 9)
+	    .put(' ')
+	    .right("bytes", 12)
+	    .put(' ')
+	    .field("resource", 11)
+	    .field("cache", 20)
+	    .field("site", 40);
 	out.right("age", 7).put(" addresses\n");
 	Survey survey;
 	if (!survey.live(c))
@@ -63,7 +71,8 @@ bool render_objects(Text &out, const Container &c)
 	return true;
 }
 
-namespace {
+namespace
+{
 
 void leak_row(Text &out, const Group &g)
 {

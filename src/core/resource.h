@@ -4,9 +4,15 @@
 
 #include "types.h"
 
-namespace bc {
+namespace bc
+{
 
-enum class Resource : u8 { kmemsize = 0, numproc = 5, dcachesize = 18, numfile = 19 };
+enum class Resource : u8 {
+	kmemsize = 0,
+	numproc = 5,
+	dcachesize = 18,
+	numfile = 19
+};
 
 struct ResourceRow {
 	const char *name;
@@ -14,22 +20,26 @@ struct ResourceRow {
 };
 
 inline constexpr ResourceRow kResources[] = {
-    {"kmemsize", true},	    {"lockedpages", false},  {"privvmpages", false},  {"shmpages", false},
-    {"dummy", false},	    {"numproc", false},	     {"physpages", false},    {"vmguarpages", false},
-    {"oomguarpages", false}, {"numtcpsock", false},   {"numflock", false},     {"numpty", false},
-    {"numsiginfo", false},  {"tcpsndbuf", false},    {"tcprcvbuf", false},    {"othersockbuf", false},
-    {"dgramrcvbuf", false}, {"numothersock", false}, {"dcachesize", true},    {"numfile", false},
-    {"dummy", false},	    {"dummy", false},	     {"dummy", false},	      {"numiptent", false},
+    {"kmemsize", true},	     {"lockedpages", false},  {"privvmpages", false}, {"shmpages", false},
+    {"dummy", false},	     {"numproc", false},      {"physpages", false},   {"vmguarpages", false},
+    {"oomguarpages", false}, {"numtcpsock", false},   {"numflock", false},    {"numpty", false},
+    {"numsiginfo", false},   {"tcpsndbuf", false},    {"tcprcvbuf", false},   {"othersockbuf", false},
+    {"dgramrcvbuf", false},  {"numothersock", false}, {"dcachesize", true},   {"numfile", false},
+    {"dummy", false},	     {"dummy", false},	      {"dummy", false},	      {"numiptent", false},
 };
 inline constexpr size_t kResourceRows = sizeof(kResources) / sizeof(kResources[0]);
 inline constexpr u64 kUnlimited = ~u64{0} >> 1; // LONG_MAX, as the old file writes it
 
 // The two that are measured in bytes of slab objects: which of them an object belongs to is a property of its cache.
-enum class ByteKind : u8 { kmemsize, dcachesize };
+enum class ByteKind : u8 {
+	kmemsize,
+	dcachesize
+};
 inline constexpr size_t kByteKinds = 2;
 inline constexpr Resource kByteResource[kByteKinds] = {Resource::kmemsize, Resource::dcachesize};
 
-namespace detail {
+namespace detail
+{
 constexpr bool same(const char *a, const char *b)
 {
 	while (*a != 0 && *a == *b) {

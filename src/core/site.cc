@@ -6,11 +6,13 @@
 #include "text.h"
 #include "unowned.h"
 
-namespace bc {
+namespace bc
+{
 
 constinit Sites sites{};
 
-namespace {
+namespace
+{
 constexpr char kForgotten[] = "?"; // of a module that went when there was no memory to remember its symbol
 }
 

@@ -4,8 +4,8 @@
 // pair share: the stride, the kind of bytes, the cache's name.
 //
 // Lookup is lock-free: an entry is written under BC_LOCK_SITES and published by its caller field (release; pairs with
-// the acquire in find()), and never changes but for two things: `cache` becomes kDead when the cache is destroyed or the
-// caller's module goes (the entry then matches nothing, but still explains the objects that name it), and `text` is
+// the acquire in find()), and never changes but for two things: `cache` becomes kDead when the cache is destroyed or
+// the caller's module goes (the entry then matches nothing, but still explains the objects that name it), and `text` is
 // filled once, before the module's symbols go.
 #pragma once
 
@@ -13,7 +13,8 @@
 #include "resource.h"
 #include "types.h"
 
-namespace bc {
+namespace bc
+{
 
 // A cache's address; for page-backed objects their size in bytes, which is no kernel address.
 using CacheKey = Number<struct CacheKeyTag, u64>;
@@ -30,7 +31,8 @@ struct Site {
 	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
 };
 
-class Sites {
+class Sites
+{
       public:
 	static constexpr u32 kBits = 16;
 	static constexpr u32 kPlaces = 1u << kBits;
@@ -75,8 +77,10 @@ class Sites {
 
 	static u32 place_of(Address caller, CacheKey cache)
 	{
-		// Fibonacci hashing; caches differ in the middle bits, callers in the low ones. Place 0 stays free: 0 is "none".
-		const u32 place = static_cast<u32>(((caller.value ^ cache.value) * 0x9e3779b97f4a7c15ull) >> (64 - kBits));
+		// Fibonacci hashing; caches differ in the middle bits, callers in the low ones. Place 0 stays free: 0
+		// is "none".
+		const u32 place =
+		    static_cast<u32>(((caller.value ^ cache.value) * 0x9e3779b97f4a7c15ull) >> (64 - kBits));
 		return place | (place == 0);
 	}
 	BC_COLD SiteIndex add(Address caller, CacheKey cache);

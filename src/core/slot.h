@@ -9,9 +9,11 @@
 
 #include "types.h"
 
-namespace bc {
+namespace bc
+{
 
-class Slot {
+class Slot
+{
       public:
 	static constexpr u32 kOwnerBits = 16;
 	static constexpr u32 kSiteBits = 18;

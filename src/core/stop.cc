@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
 // The waiting times below, and why: after the last task is gone, what is still charged is on its way through RCU
-// (milliseconds), kfree_rcu batches (seconds on 6.1), or work queues such as cleanup_net (0.5-4 s, measured on 6.1 and 6.12).
-// Most containers are at zero after one rcu_barrier(). A leak is only called one when nothing has moved for kStillMs over
-// several complete drains, and not before kSoonestMs.
+// (milliseconds), kfree_rcu batches (seconds on 6.1), or work queues such as cleanup_net (0.5-4 s, measured on 6.1
+// and 6.12). Most containers are at zero after one rcu_barrier(). A leak is only called one when nothing has moved for
+// kStillMs over several complete drains, and not before kSoonestMs.
 #include "stop.h"
 
 #include "charge.h"
 #include "survivors.h"
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
 constinit Stopper stopper{};
 
-namespace {
+namespace
+{
 
 constexpr u64 kNever = ~u64{0};
-constexpr u64 kFirstLooksMs = 10;  // while tasks die, and for the first looks after
+constexpr u64 kFirstLooksMs = 10; // while tasks die, and for the first looks after
 constexpr u64 kSlowLookMs = 500;
-constexpr u64 kDrainAfterMs = 40;  // most containers are at zero by then, and a drain is felt by the whole system
-constexpr u64 kSoonestMs = 5000;   // cleanup_net took up to 4 s
+constexpr u64 kDrainAfterMs = 40; // most containers are at zero by then, and a drain is felt by the whole system
+constexpr u64 kSoonestMs = 5000;  // cleanup_net took up to 4 s
 constexpr u64 kStillMs = 2000;
 constexpr u32 kDrains = 3;
 constexpr u64 kWatchMs = 2000;
@@ -102,7 +104,8 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 
 Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 {
-	// Nothing was freed: a leak stays one. What was held may have been let go without being freed, and is looked at again.
+	// Nothing was freed: a leak stays one. What was held may have been let go without being freed, and is looked at
+	// again.
 	if (stopped(c.current()) && held(c).objects == c.last_objects &&
 	    (c.current() == State::leaked || now - c.judged_ms < kJudgeAgainMs))
 		return {now + kWatchMs, Wants::nothing};
@@ -138,7 +141,8 @@ bool Stopper::evict(bc_round &round)
 		round.face_gone[round.faces_gone++] = face_gone_[i];
 	faces_gone_ = 0;
 
-	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or the administrator dismisses it.
+	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or the administrator
+	// dismisses it.
 	constexpr u32 kMost = sizeof(round.face_gone) / sizeof(round.face_gone[0]);
 	Container *gone[kMost];
 	u32 count = 0;

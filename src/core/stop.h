@@ -6,9 +6,11 @@
 
 #include "container.h"
 
-namespace bc {
+namespace bc
+{
 
-class Stopper {
+class Stopper
+{
       public:
 	void init(u32 settle_ms)
 	{
@@ -27,7 +29,11 @@ class Stopper {
 	}
 
       private:
-	enum class Wants : u8 { nothing, rcu, everything };
+	enum class Wants : u8 {
+		nothing,
+		rcu,
+		everything
+	};
 	struct Plan {
 		u64 next_ms; // the next look at this container, absolute
 		Wants drain;

@@ -4,7 +4,8 @@
 #include "charge.h"
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
 Survey::~Survey()
 {

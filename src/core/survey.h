@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-// A survey of one container's live objects, or of its survivors with their verdicts: grouped by site (and verdict), largest
-// first. Sleeps; the worker's mutex is held.
+// A survey of one container's live objects, or of its survivors with their verdicts: grouped by site (and verdict),
+// largest first. Sleeps; the worker's mutex is held.
 #pragma once
 
 #include "container.h"
 #include "survivors.h"
 
-namespace bc {
+namespace bc
+{
 
 struct Group {
 	SiteIndex site;
@@ -22,7 +23,8 @@ struct Group {
 	char text[48]; // of the first object
 };
 
-class Survey {
+class Survey
+{
       public:
 	Survey() = default;
 	~Survey();

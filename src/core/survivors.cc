@@ -3,12 +3,15 @@
 
 #include "charge.h"
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 // class_of() looks a symbol up: once for each site, not for each object.
-class RowCache {
+class RowCache
+{
       public:
 	u32 of(SiteIndex site)
 	{
@@ -120,7 +123,8 @@ void Survivors::judge_each(const Container &c)
 		if (i % 64 == 63)
 			bc_cond_resched();
 	}
-	// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be anybody's.
+	// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be
+	// anybody's.
 	for (u32 i = 0; i < count_; ++i) {
 		Judgement &j = entries_[i].judgement;
 		if (j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area || j.subject == 0)
@@ -190,8 +194,8 @@ void Survivors::reach(const Survivor &source, u64 pointer)
 	}
 	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
 		return;
-	// A reference on a dentry or inode that a cached object holds. Those of children on their parent and of names on
-	// their inode were never counted as unexplained (src/shim/probe.c).
+	// A reference on a dentry or inode that a cached object holds. Those of children on their parent and of names
+	// on their inode were never counted as unexplained (src/shim/probe.c).
 	if (from_dentry(source)) {
 		if (j.alias != source.address)
 			return;
@@ -207,7 +211,8 @@ void Survivors::reach(const Survivor &source, u64 pointer)
 	}
 }
 
-namespace {
+namespace
+{
 
 // Takes every object of `c` that want() wants, and calls took() for each that it got before a free did.
 template <class Want, class Took> u64 take_away(Container &c, Want &&want, Took &&took)
@@ -242,8 +247,8 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 	return take_away(
 	    c,
 	    [&](const Ledger::Found &found) {
-		    // The very object that was judged: same place, same slot. One that was freed and allocated anew differs in
-		    // its slot, or was made by a task of this container, and there is none.
+		    // The very object that was judged: same place, same slot. One that was freed and allocated anew
+		    // differs in its slot, or was made by a task of this container, and there is none.
 		    last = survivors.at(found.address(sites[found.slot.site()].stride).value);
 		    return last != nullptr && last->slot.raw() == found.slot.raw() && excused(*last);
 	    },
@@ -256,7 +261,8 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 
 u64 drop_all(Container &c)
 {
-	return take_away(c, [](const Ledger::Found &) { return true; }, [](const Ledger::Found &) {});
+	return take_away(
+	    c, [](const Ledger::Found &) { return true; }, [](const Ledger::Found &) {});
 }
 
 } // namespace bc

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 // The objects that outlived their container, each with its verdict.
 //
-// A verdict comes in two steps. First every object by itself: its row of the class table (verdict.h) and its state. Then by
-// who refers to whom: what an excused object points to lives with it (the security part of a cached inode, a file system's
-// private part of a dentry), and a reference that it holds is no longer unexplained (overlayfs's inode on the dentry of the
-// layer below). Pointers are followed from what is excused only, never towards it, so that a leaked object is not
-// excused by what it drags along: a lost mount stays a leak though the inodes below it are held.
+// A verdict comes in two steps. First every object by itself: its row of the class table (verdict.h) and its state.
+// Then by who refers to whom: what an excused object points to lives with it (the security part of a cached inode, a
+// file system's private part of a dentry), and a reference that it holds is no longer unexplained (overlayfs's inode on
+// the dentry of the layer below). Pointers are followed from what is excused only, never towards it, so that a leaked
+// object is not excused by what it drags along: a lost mount stays a leak though the inodes below it are held.
 #pragma once
 
 #include "container.h"
 #include "verdict.h"
 
-namespace bc {
+namespace bc
+{
 
 struct Survivor {
 	u64 address;
@@ -19,7 +20,8 @@ struct Survivor {
 	Judgement judgement;
 };
 
-class Survivors {
+class Survivors
+{
       public:
 	Survivors() = default;
 	~Survivors();

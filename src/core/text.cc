@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
 u32 length_of(const char *s)
 {

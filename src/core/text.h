@@ -7,9 +7,11 @@
 
 #include <beancounter/core.h>
 
-namespace bc {
+namespace bc
+{
 
-class Text {
+class Text
+{
       public:
 	explicit Text(bc_text &out) : out_(out) {}
 

@@ -8,12 +8,13 @@
 #include <cstddef>
 #include <cstdint>
 
-// The path of one charge is inlined into one function for each hook, whatever the compiler thinks of its size; what is rare is
-// kept out of it.
+// The path of one charge is inlined into one function for each hook, whatever the compiler thinks of its size; what is
+// rare is kept out of it.
 #define BC_HOT [[gnu::always_inline]] inline
 #define BC_COLD [[gnu::cold, gnu::noinline]]
 
-namespace bc {
+namespace bc
+{
 
 using u8 = uint8_t;
 using u16 = uint16_t;
@@ -35,10 +36,10 @@ template <class Tag, class Rep> struct Number {
 	constexpr explicit operator bool() const { return value != 0; }
 };
 
-using OwnerIndex = Number<struct OwnerTag, u16>;       // a place in the table of containers; 0: nobody
-using SiteIndex = Number<struct SiteTag, u32>;	       // a place in the table of sites; 0: none
+using OwnerIndex = Number<struct OwnerTag, u16>;	// a place in the table of containers; 0: nobody
+using SiteIndex = Number<struct SiteTag, u32>;		// a place in the table of sites; 0: none
 using ContainerId = Number<struct ContainerIdTag, u32>; // what the administrator sees; 0: the host
-using Birth = Number<struct BirthTag, u32>;	       // coarse time of an allocation, see slot.h
+using Birth = Number<struct BirthTag, u32>;		// coarse time of an allocation, see slot.h
 using Address = Number<struct AddressTag, u64>;
 using Stride = Number<struct StrideTag, u32>; // bytes from one object of a cache to the next: what is charged
 

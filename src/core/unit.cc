@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// The kernel build of the core: one translation unit, so that the hot path is inlined across files, and no two objects carry
-// the same COMDAT group, which the kernel's per-object sections do not survive.
+// The kernel build of the core: one translation unit, so that the hot path is inlined across files, and no two objects
+// carry the same COMDAT group, which the kernel's per-object sections do not survive.
 #include "btf.cc"
 #include "charge.cc"
 #include "container.cc"

@@ -3,7 +3,8 @@
 // it is charged, instead of an excuse when the container stops. Told by the allocating function.
 #pragma once
 
-namespace bc {
+namespace bc
+{
 
 struct Unowned {
 	const char *function;

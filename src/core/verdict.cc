@@ -3,9 +3,11 @@
 
 #include "text.h"
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 // Is `symbol` ("copy_net_ns.part.0+0x1d") in the function `name`?
 bool in_function(const char *symbol, const char *name)
@@ -29,7 +31,8 @@ u32 class_of(const Site &site)
 	return site.kind == ByteKind::dcachesize ? kInodeRow : kNoRow;
 }
 
-namespace {
+namespace
+{
 
 bool within_bound(const ClassRow &row, u32 already)
 {

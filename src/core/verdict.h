@@ -1,33 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
-// The verdict on an object that survived its container: a leak, unless a row of this table explains it. Each row says by
-// which function such objects are allocated, what they are, and what makes us believe it. What a row excuses is counted by
-// row at every stop and shown; a row's bound turns the excess into leaks.
+// The verdict on an object that survived its container: a leak, unless a row of this table explains it. Each row says
+// by which function such objects are allocated, what they are, and what makes us believe it. What a row excuses is
+// counted by row at every stop and shown; a row's bound turns the excess into leaks.
 #pragma once
 
 #include "container.h"
 #include "site.h"
 
-namespace bc {
+namespace bc
+{
 
-enum class Verdict : u8 { leaked, held, deferred, reclaimable, cached };
+enum class Verdict : u8 {
+	leaked,
+	held,
+	deferred,
+	reclaimable,
+	cached
+};
 inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "reclaimable", "cached"};
 
 // How a row is believed.
 enum class Proof : u8 {
-	bound,	    // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
-	once,	    // by number: at most `bound` a container
-	dentry,	    // by state: nobody but the dentry cache refers to it
-	inode,	    // by state: nobody but the inode cache and cached dentries refer to it
-	tree,  // by state: a living tree points to it
-	mm,    // by state: no user, only the one reference of khugepaged's list
+	bound,	   // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
+	once,	   // by number: at most `bound` a container
+	dentry,	   // by state: nobody but the dentry cache refers to it
+	inode,	   // by state: nobody but the inode cache and cached dentries refer to it
+	tree,	   // by state: a living tree points to it
+	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
-	part,  // by reference: an excused dentry, inode or node points to it (survivors.h)
+	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
 struct ClassRow {
 	const char *name;
-	const char *function; // allocating function, without gcc's suffixes; "": every reclaimable cache not told otherwise
-	const char *cache;    // how the cache's name starts; "": any
+	const char
+	    *function; // allocating function, without gcc's suffixes; "": every reclaimable cache not told otherwise
+	const char *cache; // how the cache's name starts; "": any
 	Verdict verdict;
 	Proof proof;
 	u32 bound;
@@ -40,7 +48,8 @@ inline constexpr ClassRow kClasses[] = {
     {"inode", "", "", Verdict::reclaimable, Proof::inode, 0, "the inode cache, and other caches that reclaim empties"},
     {"tree-node", "xas_alloc", "", Verdict::reclaimable, Proof::tree, 0,
      "a node of a shared file's page cache, or of another tree of the host's"},
-    {"tree-node", "radix_tree_node_alloc", "", Verdict::reclaimable, Proof::tree, 0, "the same, for idr and radix trees"},
+    {"tree-node", "radix_tree_node_alloc", "", Verdict::reclaimable, Proof::tree, 0,
+     "the same, for idr and radix trees"},
     {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
      "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
     {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 2,
@@ -54,7 +63,8 @@ inline constexpr ClassRow kClasses[] = {
      "a cache made lazily for a level of pid namespaces has a directory in sysfs"},
     {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
      "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
-    {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0, "khugepaged's list holds an address space for a while"},
+    {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,
+     "khugepaged's list holds an address space for a while"},
     {"khugepaged", "dup_mm", "", Verdict::deferred, Proof::mm, 0, "the same after fork"},
     {"khugepaged", "copy_process", "mm_struct", Verdict::deferred, Proof::mm, 0, "the same, where dup_mm is inlined"},
     {"khugepaged", "__khugepaged_enter", "", Verdict::deferred, Proof::once, 64, "its entry in that list"},

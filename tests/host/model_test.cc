@@ -113,7 +113,10 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 	void start_one()
 	{
 		const void *space = ns(++made_);
-		start(space);
+		bc_tasks tasks{};
+		tasks.pids = 1;
+		host::set_tasks(space, tasks);
+		bc_task_forked(space, 100, "init", false); // with no room: the overflow container
 		namespaces_.push_back(space);
 	}
 

@@ -46,8 +46,8 @@ TEST_F(Render, AContainersRow)
 	bc_tasks none{};
 	host::set_face(4711, "my prog", "/user slice/a\\b");
 	ASSERT_EQ(bc_control("name 1 web", 10), 0);
-	make(k64_, kText);
-	make(dentry_, kText);
+	make(k64_, kText, 7);
+	make(dentry_, kText, 7);
 	host::advance(12500);
 	auto r = row(render(BC_FILE_CONTAINERS), "1");
 	EXPECT_EQ(r["name"], "web");

@@ -196,11 +196,11 @@ TEST_F(Stop, TheCeilingEndsIt)
 		objects.push_back(make(k64_));
 	stop(ns(1));
 	const u64 from = bc_now_ms();
-	while (c->current() == State::settling && bc_now_ms() - from < 20000) {
+	do {
 		work_for(500);
 		freed(objects.back());
 		objects.pop_back();
-	}
+	} while (c->current() == State::settling && bc_now_ms() - from < 20000);
 	EXPECT_EQ(c->current(), State::leaked);
 	EXPECT_GE(bc_now_ms() - from, 7000u);
 	EXPECT_LE(bc_now_ms() - from, 8500u);
@@ -215,12 +215,13 @@ TEST_F(Stop, ALateFreeTurnsAVerdictAround)
 	freed(one);
 	work_for(10000);
 	EXPECT_EQ(c->current(), State::leaked);
-	EXPECT_EQ(host::stop_log().back().objects, 1u);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["objects"], "1");
+	EXPECT_EQ(host::stop_log().size(), 1u);
 	freed(two);
 	work_for(10000);
 	EXPECT_EQ(c->current(), State::clean);
 	EXPECT_EQ(host::stop_log().back().state, "clean");
-	EXPECT_EQ(host::stop_log().size(), 3u);
+	EXPECT_EQ(host::stop_log().size(), 2u) << "each change of state is said once";
 }
 
 TEST_F(Stop, HeldByALivingOne)
@@ -284,7 +285,10 @@ TEST_F(Stop, DeferredOnesGetTheirTimeFirst)
 	make(net_, kText + 0x2010);
 	stop(ns(1));
 	EXPECT_GE(time_to(*c, State::clean, 60000), 5000u);
-	EXPECT_EQ(c->excused[9].objects, 1u) << kClasses[9].name;
+	u32 excused = 0;
+	for (u32 r = 0; r < kClassRows; ++r)
+		excused += std::string(kClasses[r].function) == "copy_net_ns" ? c->excused[r].objects : 0;
+	EXPECT_EQ(excused, 1u);
 }
 
 TEST_F(Stop, WithoutMemoryForAVerdictItWaits)
@@ -373,10 +377,16 @@ TEST_F(Stop, ALeakedOneIsNotEvicted)
 	EXPECT_EQ(leaked->current(), State::leaked);
 	EXPECT_EQ(leaked->id.value, 1u);
 	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "leaked");
+	EXPECT_EQ(containers.count(), kStoppedKept) << "it is one of the last 64";
 	freed(object);
 	work_for(3000);
-	EXPECT_EQ(find(ns(1)), nullptr);
-	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1").size(), 0u) << "clean, and the oldest: it goes";
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "clean") << "listed as the last to become clean";
+	for (u64 n = 200; n <= 270; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		work_for(20);
+	}
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1").size(), 0u);
 }
 
 TEST_F(Stop, AllOfAnAvalancheAreEvictedInTheEnd)

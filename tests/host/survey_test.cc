@@ -12,7 +12,7 @@ class Objects : public Core {
 	void SetUp() override
 	{
 		Core::SetUp();
-		const char *functions[] = {"__d_alloc", "alloc_inode", "security_inode_alloc", "alloc_vmap_area", "copy_net_ns",
+		const char *functions[] = {"__d_alloc", "alloc_inode", "security_inode_alloc", "alloc_vmap_area", "__get_vm_area_node", "copy_net_ns",
 					   "alloc_pid", "dup_mm", "radix_tree_node_alloc", "__d_alloc_parallel"};
 		for (const char *name : functions) {
 			at_[name] = kText + 0x1000 * at_.size();
@@ -151,15 +151,29 @@ TEST_F(Objects, ByState)
 TEST_F(Objects, ByNumber)
 {
 	std::vector<u64> areas, nets;
-	for (u32 i = 0; i < 6 * config_.cpus + 3; ++i)
-		areas.push_back(make(k64_, "alloc_vmap_area"));
+	for (u32 i = 0; i < 2 * config_.cpus + 3; ++i)
+		areas.push_back(make(k64_, "__get_vm_area_node"));
 	for (int i = 0; i < 2; ++i)
 		nets.push_back(make(mm_, "copy_net_ns"));
 	Survivors survivors;
 	ASSERT_TRUE(survivors.run(*container_));
-	EXPECT_EQ(survivors.objects(Verdict::cached), 6 * config_.cpus);
+	EXPECT_EQ(survivors.objects(Verdict::cached), 2 * config_.cpus) << "two thread stacks a CPU";
 	EXPECT_EQ(survivors.objects(Verdict::deferred), 1u) << "exactly one network namespace waits for the next";
 	EXPECT_EQ(survivors.objects(Verdict::leaked), 3 + 1u) << "the excess is a leak";
+}
+
+// Free ones are no memory of the container's at all, however many; busy ones belong to the stacks kept for each CPU.
+TEST_F(Objects, VmapAreasByStateAndNumber)
+{
+	std::vector<u64> areas;
+	for (u32 i = 0; i < 40 + 2 * config_.cpus + 3; ++i) {
+		areas.push_back(make(k64_, "alloc_vmap_area"));
+		say(areas.back(), extra(i < 40 ? 0 : 1));
+	}
+	Survivors survivors;
+	ASSERT_TRUE(survivors.run(*container_));
+	EXPECT_EQ(survivors.objects(Verdict::cached), 40 + 2 * config_.cpus);
+	EXPECT_EQ(survivors.objects(Verdict::leaked), 3u);
 }
 
 TEST_F(Objects, TheBoundCountsWhatWasExcusedBefore)
@@ -298,7 +312,7 @@ TEST(Classes, TheTableIsSound)
 		EXPECT_NE(std::string(kClasses[row].why), "");
 		EXPECT_EQ(std::string(kClasses[row].name).find(' '), std::string::npos);
 		const bool by_number = kClasses[row].proof == Proof::bound || kClasses[row].proof == Proof::once;
-		EXPECT_EQ(by_number, kClasses[row].bound != 0) << kClasses[row].name << ": a bound of none excuses everything";
+		EXPECT_TRUE(!by_number || kClasses[row].bound != 0) << kClasses[row].name;
 	}
 }
 

@@ -11,7 +11,8 @@
 #include "../../../core/slot.h"
 #include "../../../core/types.h"
 
-namespace bc::platform {
+namespace bc::platform
+{
 
 inline constexpr u32 kMostCpus = 16;
 inline constexpr u64 kPerCpuUnit = 256; // the most that one CPU's copy of anything takes, and the way to the next copy
@@ -32,7 +33,8 @@ u64 clock_ms();
 const void *cache_of(const void *object);
 
 // A section in which this task stays on its CPU, and an RCU read section. They nest.
-class PreemptOff {
+class PreemptOff
+{
       public:
 	PreemptOff() { section_enter(); }
 	~PreemptOff() { section_leave(); }

@@ -25,11 +25,13 @@ extern volatile unsigned long jiffies;
 #define BC_PREEMPT "%%gs:__preempt_count"
 #endif
 
-namespace bc::platform {
+namespace bc::platform
+{
 
 // A section in which this task stays on its CPU. Doubles as an RCU read section: since 4.20 synchronize_rcu() waits for
 // every region with preemption off (kernel/rcu/tree.c), so what a section looked up cannot be freed before it ends.
-class PreemptOff {
+class PreemptOff
+{
       public:
 	PreemptOff()
 	{
@@ -82,8 +84,8 @@ inline u64 percpu_add_return(u64 *percpu, u64 value)
 extern "C" u64 bc_percpu_read(const u64 *percpu, u32 cpu);
 inline u64 percpu_read(const u64 *percpu, u32 cpu) { return bc_percpu_read(percpu, cpu); }
 
-// The pid namespace at level 1 of the current task; nullptr where it has none. The trampoline saw one, but a dying task loses
-// its pid while it still runs: its parent's wait4() releases it (kernel/exit.c, release_task()).
+// The pid namespace at level 1 of the current task; nullptr where it has none. The trampoline saw one, but a dying task
+// loses its pid while it still runs: its parent's wait4() releases it (kernel/exit.c, release_task()).
 inline const void *current_namespace()
 {
 	const char *task;
@@ -102,10 +104,7 @@ inline u64 page_index(u64 address) { return (address - page_offset_base) >> kPag
 inline u64 page_address(u64 index) { return page_offset_base + (index << kPageShift); }
 
 static_assert(BC_HZ * kBirthUnitMs % 1000 == 0, "a birth's unit is a whole number of jiffies");
-inline Birth birth_now()
-{
-	return Birth{static_cast<u32>(jiffies / (BC_HZ * kBirthUnitMs / 1000))};
-}
+inline Birth birth_now() { return Birth{static_cast<u32>(jiffies / (BC_HZ * kBirthUnitMs / 1000))}; }
 
 // The cache of a slab object, nullptr where its page belongs to no slab. Does what virt_to_slab() does.
 extern "C" const void *bc_cache_of(const void *object);
