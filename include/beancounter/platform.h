@@ -97,6 +97,7 @@ enum bc_probe {
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
 	BC_PROBE_USER,	    /* struct user_struct */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
+	BC_PROBE_QUEUED,	 /* begins with a struct list_head: is it in a list? */
 	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
 };
 struct bc_probed {

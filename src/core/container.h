@@ -38,12 +38,11 @@ constexpr bool may_become(State from, State to)
 	case State::running:
 		return to == State::settling;
 	case State::settling:
-		return to == State::clean || to == State::held || to == State::leaked;
 	case State::held:
 	case State::leaked:
-		return to == State::clean || to == State::held || to == State::leaked;
+		return stopped(to);
 	case State::clean:
-		return false;
+		break;
 	}
 	return false;
 }

@@ -17,7 +17,7 @@
 namespace bc
 {
 
-inline constexpr s64 kBatch = 16 * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
+inline constexpr s64 kBatch = s64{16} * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
 inline constexpr u64 kOneObject = u64{1} << 32;
 
 struct Cells { // one CPU's

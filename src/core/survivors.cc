@@ -102,6 +102,7 @@ bool Survivors::run(const Container &c)
 	judge_each(c);
 	follow(Verdict::reclaimable);
 	follow(Verdict::held);
+	keep_anchors();
 	return true;
 }
 
@@ -146,6 +147,42 @@ void Survivors::judge_each(const Container &c)
 	}
 }
 
+// Calls visit(target, pointer) for every word of an object that points into another survivor.
+template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+{
+	u32 bytes = stride_of(source);
+	if (bytes > kMostScanned * 1024)
+		bytes = kMostScanned * 1024;
+	if (!bc_read(words_, reinterpret_cast<const void *>(source.address), bytes))
+		return;
+	const u64 lowest = entries_[0].address;
+	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
+	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
+		if (words_[w] < lowest || words_[w] >= highest)
+			continue;
+		Survivor *target = containing(words_[w] & ~u64{3}, false); // trees tag their pointers
+		if (target != nullptr && target != &source)
+			visit(*target, words_[w]);
+	}
+}
+
+// Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has gone.
+void Survivors::keep_anchors()
+{
+	if (objects(Verdict::held) == 0)
+		return;
+	for (u32 i = 0; i < count_; ++i) {
+		Survivor &source = entries_[i];
+		if (source.judgement.verdict != Verdict::reclaimable || !may_own(source))
+			continue;
+		each_pointer(source, [&](Survivor &target, u64) {
+			source.judgement.anchor |= target.judgement.verdict == Verdict::held;
+		});
+		if (i % 64 == 63)
+			bc_cond_resched();
+	}
+}
+
 void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
 
 // Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
@@ -165,31 +202,18 @@ void Survivors::follow(Verdict from)
 
 void Survivors::scan(u32 index)
 {
-	const Survivor &source = entries_[index];
-	u32 bytes = stride_of(source);
-	if (bytes > kMostScanned * 1024)
-		bytes = kMostScanned * 1024;
-	if (!bc_read(words_, reinterpret_cast<const void *>(source.address), bytes))
-		return;
-	const u64 lowest = entries_[0].address;
-	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
-	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
-		if (words_[w] >= lowest && words_[w] < highest)
-			reach(source, words_[w]);
-	}
+	const Survivor source = entries_[index];
+	each_pointer(entries_[index], [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
 }
 
-void Survivors::reach(const Survivor &source, u64 pointer)
+void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 {
-	Survivor *target = containing(pointer & ~u64{3}, false); // trees tag their pointers
-	if (target == nullptr || target == &source)
-		return;
-	Judgement &j = target->judgement;
+	Judgement &j = target.judgement;
 	const Verdict verdict = source.judgement.verdict;
 	if (j.verdict == Verdict::leaked) {
 		j.verdict = verdict;
 		j.part = true;
-		push(static_cast<u32>(target - entries_));
+		push(static_cast<u32>(&target - entries_));
 		return;
 	}
 	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
@@ -207,7 +231,7 @@ void Survivors::reach(const Survivor &source, u64 pointer)
 	}
 	if (j.extra == 0 && !j.waits_for_alias) {
 		j.verdict = Verdict::reclaimable;
-		push(static_cast<u32>(target - entries_));
+		push(static_cast<u32>(&target - entries_));
 	}
 }
 
@@ -236,12 +260,13 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 {
 	auto excused = [&](const Survivor &s) {
 		const Verdict v = s.judgement.verdict;
-		return v == Verdict::reclaimable || (late && (v == Verdict::cached || v == Verdict::deferred));
+		return (v == Verdict::reclaimable && !s.judgement.anchor) ||
+		       (late && (v == Verdict::cached || v == Verdict::deferred));
 	};
-	bool any = false;
-	for (u32 i = 0; i < survivors.size() && !any; ++i)
-		any = excused(survivors[i]);
-	if (!any)
+	u32 count = 0;
+	for (u32 i = 0; i < survivors.size(); ++i)
+		count += excused(survivors[i]);
+	if (count == 0 || (!late && count != survivors.size()))
 		return 0;
 	const Survivor *last = nullptr;
 	return take_away(

@@ -45,7 +45,9 @@ class Survivors
 	void judge_each(const Container &c);
 	void follow(Verdict from);
 	void scan(u32 index);
-	void reach(const Survivor &source, u64 pointer);
+	void reach(const Survivor &source, Survivor &target, u64 pointer);
+	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
+	void keep_anchors();
 	void push(u32 index);
 
 	Survivor *entries_ = nullptr; // by address, as the ledger is walked
@@ -57,8 +59,10 @@ class Survivors
 	u32 queue_tail_ = 0;
 };
 
-// Takes away from a stopped container what is excused, and counts it in c.excused. Early: only what is reclaimable;
-// late: also what is cached above the allocator or deferred, which might still go by itself. Returns how many objects.
+// Takes away from a stopped container what is excused, and counts it in c.excused. Early: only if everything is reclaimable,
+// since what is still referenced may be let go in a moment, and is then explained by the others; late: also what is cached above
+// the allocator or deferred, which might have gone by itself, but not what explains part of the references of something held.
+// Returns how many objects.
 u64 hand_over(Container &c, const Survivors &survivors, bool late);
 // Takes away all that is left: the administrator has dismissed it.
 u64 drop_all(Container &c);

@@ -77,6 +77,11 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		if (probed.known && probed.extra == 0)
 			j.verdict = r.verdict;
 		return j;
+	case Proof::queued:
+		bc_probe(BC_PROBE_QUEUED, object.value, size, &probed);
+		if (probed.known)
+			j.verdict = r.verdict;
+		return j;
 	case Proof::mm:
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;

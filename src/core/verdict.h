@@ -28,6 +28,7 @@ enum class Proof : u8 {
 	tree,	   // by state: a living tree points to it
 	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
+	queued,	   // by state: it is in a list of something that lives, its neighbours point back
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
@@ -68,6 +69,8 @@ inline constexpr ClassRow kClasses[] = {
     {"khugepaged", "dup_mm", "", Verdict::deferred, Proof::mm, 0, "the same after fork"},
     {"khugepaged", "copy_process", "mm_struct", Verdict::deferred, Proof::mm, 0, "the same, where dup_mm is inlined"},
     {"khugepaged", "__khugepaged_enter", "", Verdict::deferred, Proof::once, 64, "its entry in that list"},
+    {"signal", "__sigqueue_alloc", "", Verdict::held, Proof::queued, 0,
+     "a signal that waits for a task outside to take it: a dying init's SIGCHLD"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
 };
@@ -81,6 +84,7 @@ inline constexpr u32 kNoRow = ~0u;
 
 struct Judgement {
 	Verdict verdict = Verdict::leaked;
+	bool anchor = false;	      // excused, but something held is explained by it in part
 	bool part = false;	      // excused since something excused points to it
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;

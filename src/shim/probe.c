@@ -167,6 +167,15 @@ static void probe_mm(const struct mm_struct *mm, struct bc_probed *out)
 	snprintf(out->text, sizeof(out->text), "users=%d,count=%d", atomic_read(&users), atomic_read(&count));
 }
 
+static void probe_queued(const struct list_head *node, struct bc_probed *out)
+{
+	struct list_head copy, *back, *forth;
+
+	if (!GET(copy, node) || copy.next == node || !GET(back, &copy.next->prev) || !GET(forth, &copy.prev->next))
+		return;
+	out->known = back == node && forth == node;
+}
+
 static void probe_vmap_area(const struct vmap_area *area, struct bc_probed *out)
 {
 	struct vm_struct *vm;
@@ -194,6 +203,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_USER:
 		probe_user((const void *)object, out);
+		break;
+	case BC_PROBE_QUEUED:
+		probe_queued((const void *)object, out);
 		break;
 	case BC_PROBE_VMAP_AREA:
 		probe_vmap_area((const void *)object, out);

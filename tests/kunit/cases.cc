@@ -185,7 +185,12 @@ struct OwnText {
 };
 
 // An address in this module that no allocation comes from, for call sites of the cases' own.
-u64 some_text(u32 offset) { return reinterpret_cast<u64>(&bct_cases) + offset; }
+u64 some_text(u32 offset)
+{
+	u64 start = reinterpret_cast<u64>(&bct_cases);
+	asm("" : "+r"(start)); // no relocation into the middle of a function, which objtool would want an endbr at
+	return start + offset;
+}
 
 SiteIndex intern(u64 caller, CacheKey cache)
 {
@@ -653,7 +658,7 @@ const char *text_golden_rows(Container &)
 			  "                  120                    3\n"));
 	OwnText fields;
 	fields.out.field("a b\\c\td", 20).field("", 3).field(s64{-5}, 4).hex(0xffff888000001000).right("x", 3).end_line();
-	BCT_CHECK(fields.is("a\\040b\\134c\\011d      -     -5 ffff888000001000  x\n"));
+	BCT_CHECK(fields.is("a\\040b\\134c\\011d     -     -5 ffff888000001000  x\n"));
 	return nullptr;
 }
 

@@ -24,8 +24,9 @@ done
 host_load=$!
 
 cycle() {
-	local start=$SECONDS namespace id
+	local start=$SECONDS gone namespace id
 	rmmod beancounter || return
+	gone=$((SECONDS - start))
 	[ ! -e "$proc" ] || fail "$proc is still there" || return
 	insmod "$BEANCOUNTER_MODULE" || {
 		dmesg | tail -n 5
@@ -39,7 +40,7 @@ cycle() {
 	# Not back to back: let some of the load be charged before the next one.
 	poll 10 works || fail "nothing is charged" || return
 	expect_healthy || return
-	echo "$((SECONDS - start)) s"
+	echo "$((SECONDS - start)) s, $gone of them for rmmod"
 }
 
 # The busy containers allocate, and free what the last instance has seen.
