@@ -14,9 +14,9 @@ using namespace bc;
 
 namespace {
 
-struct State {
+struct Snapshot {
 	std::set<std::string> all;
-	bool operator==(const State &) const = default;
+	bool operator==(const Snapshot &) const = default;
 };
 
 void must(bool good)
@@ -25,9 +25,9 @@ void must(bool good)
 		abort();
 }
 
-State state()
+Snapshot state()
 {
-	State s;
+	Snapshot s;
 	std::set<u32> ids;
 	std::set<std::string> names;
 	containers.each([&](Container &c) {
@@ -60,9 +60,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bc_round round;
 	bc_core_work(&round);
 
-	const State before = state();
+	const Snapshot before = state();
 	const int result = bc_control(reinterpret_cast<const char *>(data), size);
-	const State after = state();
+	const Snapshot after = state();
 	must(result == 0 || result == -22 || result == -2 || result == -17);
 	must(result == 0 || before == after);
 	bc_core_work(&round);

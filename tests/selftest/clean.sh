@@ -35,6 +35,7 @@ need_module
 need_programs
 ktap_plan $((rounds + 1))
 ktap_test "the first container of a boot leaks nothing" first
+warm_up
 for ((i = 0; i < rounds; i++)); do
 	kind=${kinds[i % ${#kinds[@]}]}
 	# shellcheck disable=SC2086 # options are words

@@ -91,6 +91,19 @@ remove_cgroup() {
 		fail "$CONTAINER_CGROUP cannot be removed: $(cat "$CONTAINER_CGROUP/cgroup.procs")"
 }
 
+# What a container is the first to look at of the host's files stays cached, and is
+# held by the host's file systems: for tests that want exactly nothing else, the host
+# looks first. clean.sh has a test of the other case.
+warm_up() {
+	cat "$programs"/* >/dev/null
+	# shellcheck disable=SC2016
+	unshare --mount --ipc -- /bin/sh -c '
+		touch "$0" && stat -L -c %i "$0" >"$0.new" && mv "$0.new" "$0" && rm "$0"
+		setsid true
+		exec workloads/busy.sh -p 2 -s 2' "$(mktemp -u /tmp/warm-up.XXXXXX)" ||
+		echo "# workloads/busy.sh failed on the host"
+}
+
 # run_container [start_container's options] -- COMMAND...: start, end, status 0.
 run_container() {
 	start_container "$@" || return

@@ -126,6 +126,7 @@ need_module
 need_programs
 need_test_module alloc_paths
 load_test_module alloc_paths || exit 1
+warm_up
 start_poke || exit 1
 # The first run of each touches memory that the task has not used before.
 tell alloc kmalloc_var 8 64 && tell free || exit 1

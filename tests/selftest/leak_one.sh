@@ -52,6 +52,7 @@ need_module
 need_programs
 need_test_module leak_one
 load_test_module leak_one || exit 1
+warm_up
 ktap_plan 5
 ktap_test "one lost object in a busy container" lose_one
 ktap_test "freed by the host later, it is uncharged" freed_later "$CONTAINER_ID"

@@ -76,6 +76,7 @@ one_get_too_many() {
 need_module
 need_programs
 need_test_module extra_get
+warm_up
 ktap_plan 2
 ktap_test "one reference too many of a struct pid" one_get_too_many
 case $(expectation) in

@@ -56,6 +56,7 @@ twin() {
 need_module
 need_programs
 need_test_module skip_put
+warm_up
 ktap_plan 8
 ktap_test "a user lost by a pipe" one_user pipe in=free_pipe_info callee=free_uid
 ktap_test "a user lost by a descriptor under way" one_user scm in=__scm_destroy callee=free_uid

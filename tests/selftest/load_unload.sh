@@ -11,6 +11,7 @@ cycles=${LOAD_CYCLES:-20}
 
 need_module
 need_programs
+warm_up
 [ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
 
 # Two containers at work all the time, one that sleeps, and the host.

@@ -102,6 +102,7 @@ host_ids() {
 need_module
 [ -e "$old" ] || ktap_skip_all "no $old: it is switched off by a parameter"
 need_programs
+warm_up
 
 start_container --out "$folder/inside" -- /bin/sh -c "cat $old; sleep 1000" || exit 1
 first=$CONTAINER_ID first_pid=$CONTAINER_PID first_cgroup=$CONTAINER_CGROUP

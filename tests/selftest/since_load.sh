@@ -7,6 +7,7 @@
 
 need_module
 need_programs
+warm_up
 [ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
 
 go=$(mktemp -u /tmp/since-load.XXXXXX)

@@ -127,6 +127,7 @@ memory_flat() {
 
 need_module
 need_programs
+warm_up
 ktap_plan 10
 ktap_test "an init that nobody reaps" unreaped_init
 ktap_test "a zombie whose parent is outside" zombie_from_outside
