@@ -25,6 +25,7 @@ struct bc_cpu {
 /* What the core is told at start-up. */
 struct bc_config {
 	bc_u64 pages;	       /* page frames the ledger has to cover: highest possible address >> page shift */
+	bc_u64 ledger_most;    /* bytes the ledger may use for chunks and arrays; 0: no limit */
 	bc_u32 cpus;	       /* possible CPUs */
 	bc_u32 max_containers; /* parameter */
 	bc_u32 settle_ms;      /* parameter: the longest wait for a verdict once the tasks are gone */
@@ -97,7 +98,8 @@ enum bc_probe {
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
 	BC_PROBE_USER,	    /* struct user_struct */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
-	BC_PROBE_QUEUED,	 /* begins with a struct list_head: is it in a list? */
+	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
+	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? */
 	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
 };
 struct bc_probed {

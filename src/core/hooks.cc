@@ -34,6 +34,10 @@ constexpr unsigned long kZeroSize = 16; // ZERO_SIZE_PTR, include/linux/slab.h
 
 bool real(const void *object) { return reinterpret_cast<unsigned long>(object) > kZeroSize; }
 
+// What a return address is while function_graph traces the function that it returns from; set by the shim, 0 without
+// that tracer.
+extern "C" unsigned long bc_return_to_handler;
+
 // The container of a namespace that is not the one this CPU charged last; nullptr where it is too late for one.
 BC_COLD bc::Container *other_container(const void *ns)
 {
@@ -68,6 +72,8 @@ BC_HOT bc::Container *current_container()
 [[gnu::noinline]] void *charged(void *object, CacheKey cache, unsigned long caller, Gfp gfp)
 {
 	if (__builtin_expect(real(object), true)) {
+		if (__builtin_expect(caller == bc_return_to_handler, false))
+			caller = bc_true_caller();
 		bc::platform::PreemptOff section;
 		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
 			bc::charge(*c, Address{reinterpret_cast<bc::u64>(object)}, Address{caller}, cache, gfp);
@@ -104,6 +110,8 @@ CacheKey key(const void *cache) { return CacheKey{reinterpret_cast<bc::u64>(cach
 
 [[gnu::noinline]] int charged_bulk(int count, void **objects, const void *cache, unsigned long caller, Gfp gfp)
 {
+	if (__builtin_expect(count > 0 && caller == bc_return_to_handler, false))
+		caller = bc_true_caller();
 	for (int i = 0; i < count; ++i) {
 		bc::platform::PreemptOff section;
 		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))

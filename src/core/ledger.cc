@@ -18,7 +18,7 @@ alignas(kPageSize) constinit Atomic<u64> g_zero_chunk[Ledger::kChunkWords];
 
 Atomic<u64> *Ledger::zero_chunk() { return g_zero_chunk; }
 
-bool Ledger::init(u64 pages)
+bool Ledger::init(u64 pages, u64 most)
 {
 	const u64 chunks = (pages + kChunkWords - 1) >> kChunkShift;
 	auto *top = static_cast<Atomic<Atomic<u64> *> *>(bc_big_alloc(chunks * sizeof(*top_)));
@@ -29,6 +29,7 @@ bool Ledger::init(u64 pages)
 	top_ = top;
 	chunks_ = chunks;
 	bytes_.set_relaxed(static_cast<s64>(chunks * sizeof(*top_)));
+	most_ = most == 0 ? s64{0} : bytes_.relaxed() + static_cast<s64>(most);
 	limit_ = pages;
 	return true;
 }
@@ -61,6 +62,8 @@ Atomic<u64> *Ledger::chunk_for(u64 page, u32 gfp)
 	Atomic<u64> *seen = entry.acquire();
 	if (seen != zero_chunk())
 		return seen;
+	if (full())
+		return nullptr;
 	auto *fresh = static_cast<Atomic<u64> *>(bc_page_alloc(gfp));
 	if (fresh == nullptr)
 		return nullptr;
@@ -115,7 +118,7 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 	u64 seen = word.acquire();
 	u64 replaced = 0;
 	while (!is_array(seen) || (seen & kTagMask) != shift) {
-		void *array = bc_mem_alloc(array_bytes(shift), gfp);
+		void *array = full() ? nullptr : bc_mem_alloc(array_bytes(shift), gfp);
 		if (array == nullptr)
 			return kNotRecorded;
 		const u64 fresh = platform::word_of(array) | shift;

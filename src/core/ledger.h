@@ -39,7 +39,8 @@ class Ledger
 {
       public:
 	// Covers `pages` page frames; false without memory. Sleeps.
-	bool init(u64 pages);
+	// ... and uses at most `most` bytes for what it makes on demand, if not 0.
+	bool init(u64 pages, u64 most);
 	void exit();
 
 	// Records `slot` for an object of `stride` bytes at `address`; false without memory for it. Calls stale(Slot)
@@ -182,6 +183,7 @@ class Ledger
 		retire(word);
 	}
 	BC_COLD static Slot take_exclusive(Atomic<u64> &place, u64 seen);
+	bool full() const { return most_ != 0 && bytes_.relaxed() >= most_; }
 	Atomic<u64> *chunk_for(u64 page, u32 gfp);
 	void retire(u64 word);
 
@@ -210,6 +212,7 @@ class Ledger
 	u64 chunks_ = 0;
 	Atomic<u32> exclusive_;
 	Atomic<u64> retired_; // list of replaced arrays, linked through their first word
+	s64 most_ = 0;
 	Atomic<s64> bytes_;
 	Atomic<s64> arrays_;
 };

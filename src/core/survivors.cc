@@ -41,7 +41,7 @@ bool may_own(const Survivor &s)
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
 	const Proof proof = kClasses[s.judgement.row].proof;
-	return proof == Proof::dentry || proof == Proof::inode || proof == Proof::tree;
+	return proof == Proof::dentry || proof == Proof::inode || proof == Proof::tree || proof == Proof::kernfs;
 }
 
 } // namespace
@@ -166,7 +166,8 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 	}
 }
 
-// Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has gone.
+// Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has
+// gone.
 void Survivors::keep_anchors()
 {
 	if (objects(Verdict::held) == 0)

@@ -78,7 +78,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 			j.verdict = r.verdict;
 		return j;
 	case Proof::queued:
-		bc_probe(BC_PROBE_QUEUED, object.value, size, &probed);
+	case Proof::kernfs:
+		bc_probe(r.proof == Proof::queued ? BC_PROBE_QUEUED : BC_PROBE_KERNFS, object.value, size, &probed);
 		if (probed.known)
 			j.verdict = r.verdict;
 		return j;

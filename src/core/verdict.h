@@ -28,6 +28,7 @@ enum class Proof : u8 {
 	tree,	   // by state: a living tree points to it
 	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
+	kernfs,	   // by state: linked into its directory; a removed one is not
 	queued,	   // by state: it is in a list of something that lives, its neighbours point back
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
@@ -60,8 +61,8 @@ inline constexpr ClassRow kClasses[] = {
     {"thread-stack", "__vmalloc_area_node", "", Verdict::cached, Proof::bound, 2, "the same, where it is not inlined"},
     {"netns-last", "copy_net_ns", "", Verdict::deferred, Proof::once, 1,
      "stable kernels free a network namespace's memory at the next one's cleanup"},
-    {"sysfs-node", "__kernfs_new_node", "", Verdict::cached, Proof::once, 8,
-     "a cache made lazily for a level of pid namespaces has a directory in sysfs"},
+    {"sysfs-node", "__kernfs_new_node", "", Verdict::reclaimable, Proof::kernfs, 0,
+     "in the tree of sysfs or cgroupfs: a cache made lazily for a level of pid namespaces has a directory there"},
     {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
      "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,

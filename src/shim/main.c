@@ -22,6 +22,10 @@ static unsigned int settle_ms = 12000;
 module_param(settle_ms, uint, 0444);
 MODULE_PARM_DESC(settle_ms, "longest wait for the verdict on a stopped container, in ms, 100 to 600000 (default 12000: 6.1's kfree_rcu took up to 8 s)");
 
+static unsigned int ledger_mb;
+module_param(ledger_mb, uint, 0444);
+MODULE_PARM_DESC(ledger_mb, "most memory for the ledger in MiB (default 0: no limit); above it objects are not charged and count as missed");
+
 /* The ledger covers all memory there is now, and what the firmware says may be added. */
 static u64 ledger_pages(void)
 {
@@ -68,6 +72,7 @@ static int __init beancounter_init(void)
 
 	config = (struct bc_config){
 		.pages = ledger_pages(),
+		.ledger_most = (u64)ledger_mb << 20,
 		.cpus = nr_cpu_ids,
 		.max_containers = max_containers,
 		.settle_ms = settle_ms,

@@ -8,7 +8,9 @@
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/kernfs.h>
 #include <linux/mm_types.h>
+#include <linux/rbtree.h>
 #include <linux/sched/user.h>
 #include <linux/sched/coredump.h>
 #include <linux/uidgid.h>
@@ -176,6 +178,24 @@ static void probe_queued(const struct list_head *node, struct bc_probed *out)
 	out->known = back == node && forth == node;
 }
 
+static void probe_kernfs(const struct kernfs_node *kn, struct bc_probed *out)
+{
+	struct kernfs_node *parent;
+	struct rb_node rb, above, *up, *root;
+
+	/* kernfs_unlink_sibling() makes the rb node empty, i.e. its own parent (fs/kernfs/dir.c) */
+	if (!GET(rb, &kn->rb) || !GET(parent, &kn->parent))
+		return;
+	up = (struct rb_node *)(rb.__rb_parent_color & ~3UL);
+	if (up) {
+		if (up == &kn->rb || !GET(above, up))
+			return;
+		out->known = above.rb_left == &kn->rb || above.rb_right == &kn->rb;
+	} else if (parent && GET(root, &parent->dir.children.rb_node)) {
+		out->known = root == &kn->rb;
+	}
+}
+
 static void probe_vmap_area(const struct vmap_area *area, struct bc_probed *out)
 {
 	struct vm_struct *vm;
@@ -206,6 +226,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_QUEUED:
 		probe_queued((const void *)object, out);
+		break;
+	case BC_PROBE_KERNFS:
+		probe_kernfs((const void *)object, out);
 		break;
 	case BC_PROBE_VMAP_AREA:
 		probe_vmap_area((const void *)object, out);

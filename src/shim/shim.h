@@ -18,6 +18,7 @@
 /* symbols.c: symbols of the kernel that are not exported. 0 where there is none. */
 int bc_symbols_init(void);
 unsigned long bc_lookup(const char *name);
+extern unsigned long bc_return_to_handler;
 bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end);
 void bc_slab_ranges_init(void);
 

@@ -26,6 +26,9 @@ static int no_size(unsigned long addr, unsigned long *size, unsigned long *offse
 DEFINE_STATIC_CALL(bc_kallsyms_lookup_name, no_lookup);
 DEFINE_STATIC_CALL(bc_kallsyms_lookup_size_offset, no_size);
 
+/* the core knows it by this name, src/core/hooks.cc */
+unsigned long bc_return_to_handler;
+
 unsigned long bc_lookup(const char *name)
 {
 	return static_call(bc_kallsyms_lookup_name)(name);
@@ -51,6 +54,7 @@ int bc_symbols_init(void)
 		return -ENOENT;
 	}
 	static_call_update(bc_kallsyms_lookup_size_offset, (void *)addr);
+	bc_return_to_handler = bc_lookup("return_to_handler");
 	bc_slab_ranges_init();
 	return 0;
 }

@@ -638,7 +638,8 @@ const char *survivors_are_judged(Container &c)
 		BCT_CHECK(survivors.at(plain[0].value)->judgement.part);
 		BCT_CHECK(survivors.objects(Verdict::leaked) == 2);
 		BCT_CHECK(survivors.at(plain[1].value)->judgement.verdict == Verdict::leaked);
-		BCT_CHECK(hand_over(c, survivors, false) == 2);
+		BCT_CHECK(hand_over(c, survivors, false) == 0); // early only where it is the whole explanation
+		BCT_CHECK(hand_over(c, survivors, true) == 2);
 	}
 	BCT_CHECK(holds(c, 2, s64{2} * plain.stride().value));
 	BCT_CHECK(c.excused[kInodeRow].objects == 1 && c.excused[kPartRow].objects == 1);

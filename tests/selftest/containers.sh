@@ -79,8 +79,10 @@ end_container() {
 	remove_cgroup
 }
 
+# Its init, not its unshare: an orphan's SIGCHLD goes to the machine's own init, which
+# may leave it pending, and so holds an object of the container.
 kill_container() {
-	kill -KILL "$CONTAINER_PID" 2>/dev/null
+	pkill -KILL -P "$CONTAINER_PID" || kill -KILL "$CONTAINER_PID" 2>/dev/null
 	wait "$CONTAINER_PID" 2>/dev/null
 	remove_cgroup
 }

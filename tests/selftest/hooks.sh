@@ -1,0 +1,116 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Hooks that would vanish, or do not fit: refused, with the reason in the log; and what else uses ftrace goes on beside us.
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./leaks.sh
+
+tracing=/sys/kernel/tracing
+module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
+
+log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1; out = "" }'; }
+
+# ftrace_enabled=0 would take all hooks away without a word: the kernel has to refuse it while we are there.
+not_switched_off() {
+	if sysctl -q kernel.ftrace_enabled=0 2>/dev/null; then
+		sysctl -q kernel.ftrace_enabled=1
+		fail "sysctl kernel.ftrace_enabled=0 was accepted"
+		return
+	fi
+	expect "kernel.ftrace_enabled" 1 "$(sysctl -n kernel.ftrace_enabled)" || return
+	still_counts
+}
+
+still_counts() {
+	run_container -- /bin/true || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_healthy
+}
+
+# Somebody is on kfree() before us.
+refused_when_late() {
+	local status=0
+	rmmod beancounter || return
+	load_test_module direct_user function=kfree || status=1
+	echo "mark-$$-late" >/dev/kmsg
+	if [ "$status" -eq 0 ] && insmod "$module"; then
+		fail "insmod worked beside another direct user of kfree" || status=1
+		rmmod beancounter
+	fi
+	unload_test_module direct_user
+	log_since "mark-$$-late" | grep -q 'kfree: another direct user' || fail "the log does not say which function and why:" \
+		"$(log_since "mark-$$-late")" || status=1
+	insmod "$module" || return
+	[ "$status" -eq 0 ] || return
+	still_counts
+}
+
+# Attached halfway: the last hook of the table fails, all others have to be gone again.
+nothing_left_behind() {
+	local status=0 last
+	case $KERNEL in
+	6.1.*) last=__kmalloc_large_node ;;
+	*) last=___kmalloc_large_node ;;
+	esac
+	rmmod beancounter || return
+	load_test_module direct_user "function=$last" || status=1
+	if [ "$status" -eq 0 ] && insmod "$module" 2>/dev/null; then
+		fail "insmod worked beside another direct user of $last" || status=1
+		rmmod beancounter
+	fi
+	grep -E 'bc_tramp' "$tracing/enabled_functions" && { fail "hooks were left behind" || status=1; }
+	[ ! -e /proc/beancounter ] || fail "/proc/beancounter was left behind" || status=1
+	unload_test_module direct_user
+	insmod "$module" || return
+	[ "$status" -eq 0 ] || return
+	still_counts
+}
+
+# Somebody comes later: it is he who is refused, and we count on.
+others_refused() {
+	if insmod "$test_modules/direct_user.ko" 2>/dev/null; then
+		rmmod direct_user
+		fail "a second direct user of kfree was let in"
+		return
+	fi
+	still_counts
+}
+
+# The function tracer on hooked functions, while a container works.
+beside_tracer() { # tracer
+	local status=0
+	grep -qw "$1" "$tracing/available_tracers" || skip "this kernel has no tracer $1" || return
+	printf '%s\n' kfree 'kmem_cache_alloc*' 'kmem_cache_free*' >"$tracing/set_ftrace_filter" || return
+	[ "$1" != function_graph ] || printf 'kfree\nkmem_cache_alloc*\n' >"$tracing/set_graph_function" 2>/dev/null
+	echo "$1" >"$tracing/current_tracer" || return
+	start_container -- sh -c 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done; exec sleep 60' || status=1
+	poll 60 pgrep -xf 'sleep 60' >/dev/null
+	# a tracer that swaps return addresses must not become everybody's call site
+	if column "$proc/$CONTAINER_ID/objects" site | grep 'return_to_handler'; then
+		fail "call sites are the tracer's" || status=1
+	fi
+	kill -KILL "$(container_column "$CONTAINER_ID" init)"
+	wait "$CONTAINER_PID" 2>/dev/null
+	remove_cgroup
+	echo nop >"$tracing/current_tracer"
+	: >"$tracing/set_ftrace_filter"
+	: >"$tracing/set_graph_function" 2>/dev/null
+	[ "$status" -eq 0 ] || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID"
+}
+
+need_module
+need_programs
+need_test_module direct_user
+ktap_plan 6
+ktap_test "sysctl kernel.ftrace_enabled=0 is refused" not_switched_off
+ktap_test "a later direct user is refused" others_refused
+ktap_test "beside the function tracer: clean" beside_tracer function
+ktap_test "beside function_graph: clean" beside_tracer function_graph
+ktap_test "an earlier direct user: not loaded, and the log says who" refused_when_late
+ktap_test "an earlier direct user of the last hook: nothing left behind" nothing_left_behind
+ktap_end
