@@ -9,7 +9,7 @@ class Life : public ::testing::Test {
       protected:
 	void SetUp() override { host::reset(); }
 	void TearDown() override { EXPECT_EQ(host::live(host::Kind::any), 0); }
-	bc_config config_{.pages = 8192, .cpus = 4, .max_containers = 128, .settle_ms = 30000, .hooks = 20};
+	bc_config config_ = machine();
 };
 
 TEST_F(Life, EachAllocationOfInitMayFail)

@@ -140,6 +140,22 @@ TEST_F(LedgerTest, OutOfMemoryRecordsNothing)
 	take(at(600));
 }
 
+TEST_F(LedgerTest, UsesNoMoreThanItMay)
+{
+	constexpr s64 kMost = 64 * 1024;
+	restart(machine(128, 30000, kMost));
+	const s64 at_first = bc_ledger.bytes();
+	u64 page = 0;
+	while (page < 8192 && record(at(page), 64, slot(1)))
+		page += 100;
+	EXPECT_LT(page, 8192u);
+	EXPECT_LE(bc_ledger.bytes() - at_first, kMost + 2 * s64{kPageSize}) << "by one chunk and one array at most";
+	EXPECT_GE(bc_ledger.bytes() - at_first, kMost);
+	EXPECT_TRUE(record(at(0, 64), 64, slot(2))) << "where there is an array already, recording goes on";
+	EXPECT_FALSE(take(at(0, 64)).empty());
+	EXPECT_FALSE(take(at(0)).empty());
+}
+
 TEST_F(LedgerTest, WalkSeesEverythingWithItsPlace)
 {
 	record(at(0, 64), 64, slot(1));

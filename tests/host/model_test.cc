@@ -32,7 +32,9 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 	void SetUp() override
 	{
 		Core::SetUp();
-		restart({.pages = 8192, .cpus = 8, .max_containers = 100, .settle_ms = 30000, .hooks = 20});
+		bc_config config = machine(100);
+		config.cpus = 8;
+		restart(config);
 		const char *functions[] = {"alloc_pid", "__d_alloc", "alloc_vmap_area", "copy_net_ns"};
 		for (u64 i = 0; i < 4; ++i)
 			host::add_symbol(kText + 0x1000 * i, 0x1000, functions[i]);

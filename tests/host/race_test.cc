@@ -141,7 +141,7 @@ TEST_F(Race, RecordAgainstArrayReplacement)
 	together(
 	    kThreads,
 	    [&](u32 cpu) {
-		    for (u32 round = 0; round < 150u * kEffort; ++round) {
+		    for (u32 round = 0; round < 200; ++round) {
 			    // All of them allocate in the same page, which has just come from a cache of another stride.
 			    const Cache &cache = round % 3 == 0 ? k1k_ : round % 3 == 1 ? k64_ : dentry_;
 			    const u64 object = platform::page_address(77) + cpu * cache.stride;
@@ -450,7 +450,7 @@ TEST_F(Race, CellsThatComeLate)
 // Everything at once, with the worker's rounds and every file read.
 TEST_F(Race, AllOfIt)
 {
-	restart({.pages = 8192, .cpus = 4, .max_containers = 1000, .settle_ms = 30000, .hooks = 20});
+	restart(machine(1000));
 	std::atomic<u32> running{kThreads};
 	together(
 	    kThreads,

@@ -88,7 +88,7 @@ TEST_F(Render, RunningFirstThenNewestFirst)
 
 TEST_F(Render, TheOverflowRowShowsWhenUsed)
 {
-	restart({.pages = 8192, .cpus = 4, .max_containers = 1, .settle_ms = 30000, .hooks = 20});
+	restart(machine(1));
 	start(ns(1));
 	EXPECT_EQ(lines(render(BC_FILE_CONTAINERS)).size(), 2u);
 	make(k64_, kText, 2);

@@ -105,6 +105,18 @@ inline constexpr int kEffort = 10;
 // The row of a table whose first column (or `column`) is `key`, as header -> field.
 std::map<std::string, std::string> row(const std::string &table, const std::string &key, size_t column = 0);
 
+inline bc_config machine(u32 max_containers = 128, u32 settle_ms = 30000, u64 ledger_most = 0)
+{
+	bc_config config{};
+	config.pages = 8192;
+	config.ledger_most = ledger_most;
+	config.cpus = 4;
+	config.max_containers = max_containers;
+	config.settle_ms = settle_ms;
+	config.hooks = 20;
+	return config;
+}
+
 // The core from init to exit. At the end nothing of it is left: no memory, no namespace.
 class Core : public ::testing::Test {
       protected:
@@ -121,7 +133,7 @@ class Core : public ::testing::Test {
 	Container *start(const void *ns, s32 init = 100, const char *comm = "init");
 	void stop(const void *ns); // its tasks are gone
 
-	bc_config config_{.pages = 8192, .cpus = 4, .max_containers = 128, .settle_ms = 30000, .hooks = 20};
+	bc_config config_ = machine();
 	Slabs slabs_{8192};
 };
 

@@ -189,7 +189,7 @@ TEST_F(Stop, MovementPutsTheVerdictOff)
 
 TEST_F(Stop, TheCeilingEndsIt)
 {
-	restart({.pages = 8192, .cpus = 4, .max_containers = 128, .settle_ms = 7000, .hooks = 20});
+	restart(machine(128, 7000));
 	Container *c = start(ns(1));
 	std::vector<u64> objects;
 	for (int i = 0; i < 100; ++i)
@@ -277,6 +277,22 @@ TEST_F(Stop, CachedOnesAreHandedOverEarly)
 		freed(object);
 	EXPECT_EQ(raw_held(*c), Raw{});
 	EXPECT_EQ(health.of(Loss::unknown), 0);
+}
+
+TEST_F(Stop, WithALeakAmongThemThatMayMoveTheyWait)
+{
+	Container *c = start(ns(1));
+	const u64 cached = make(dentry_, kText + 0x1010), late = make(k64_);
+	probe_says(0);
+	stop(ns(1));
+	work_for(2000);
+	EXPECT_EQ(held(*c).objects, 2) << "what is under way may still need what points to it";
+	freed(late);
+	work_for(1000);
+	EXPECT_EQ(c->current(), State::clean);
+	EXPECT_EQ(c->excused[0].objects, 1u);
+	freed(cached);
+	EXPECT_EQ(raw_held(*c), Raw{});
 }
 
 TEST_F(Stop, DeferredOnesGetTheirTimeFirst)
@@ -391,7 +407,7 @@ TEST_F(Stop, ALeakedOneIsNotEvicted)
 
 TEST_F(Stop, AllOfAnAvalancheAreEvictedInTheEnd)
 {
-	restart({.pages = 8192, .cpus = 4, .max_containers = 400, .settle_ms = 30000, .hooks = 20});
+	restart(machine(400));
 	for (u64 n = 1; n <= 300; ++n)
 		start(ns(n));
 	for (u64 n = 1; n <= 300; ++n)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What scripts/vm promises: exit statuses, arguments, streams, the file system.
-# Takes about a minute; it boots a kernel ten times, two at a time.
+# Takes about a minute; it boots a kernel a dozen times, two at a time.
 #   tests/host/vm_test.sh [KERNEL]      (6.1)
 # shellcheck disable=SC2016 # what is in single quotes is for the guest
 set -euo pipefail
@@ -51,8 +51,9 @@ same() { diff "$tmp/$1" "$tmp/$2" | sed 's/^/#   /'; }
 
 # A repository whose module is none. What has no Makefile is not built.
 release=$("$repo/scripts/kernel" resolve "$kernel")
-mkdir -p "$tmp/clone/build/$release" "$tmp/work dir"
+mkdir -p "$tmp/clone/build/$release" "$tmp/clone/tests" "$tmp/work dir"
 cp -r "$repo/scripts" "$tmp/clone/scripts"
+cp "$repo/tests/debug-kernel.config" "$tmp/clone/tests/"
 echo "no module" >"$tmp/clone/build/$release/beancounter.ko"
 
 arguments=('a b' "it's" '"q"' '' $'two\nlines' '$HOME \ *' -- --kernel ünï)
@@ -78,7 +79,7 @@ vm arguments --no-module -- bash -c 'printf "<%s>\n" "$@"' bash "${arguments[@]}
 vm zero --no-module -- true
 vm signal --no-module -- bash -c 'kill -TERM $$'
 vm missing --no-module -- no-such-command
-vm late --no-module --timeout 2 -- bash -c 'echo begun; sleep 60'
+vm late --no-module --timeout 10 -- bash -c 'echo begun; sleep 60'
 vm panic --no-module -- bash -c 'echo c >/proc/sysrq-trigger'
 vm warning --no-module -- bash -c 'echo "WARNING: of the test" >/dev/kmsg'
 vm allowed --no-module --allow 'WARNING: of the test$' -- \

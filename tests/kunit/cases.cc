@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-// What the core does on the real machine: per-CPU words, slab pages, the linear map, symbols. Part of unit.cc, so that every
-// name of the core is in reach. The rest of the core is tested on the host (tests/host).
+// What the core does on the real machine: per-CPU words, slab pages, the linear map, symbols. Part of unit.cc, so that
+// every name of the core is in reach. The rest of the core is tested on the host (tests/host).
 #include "cases.h"
 
-namespace bc {
+namespace bc
+{
 
 // ---- for the suites
 
-namespace {
+namespace
+{
 
 // held() without its clamp at zero.
 bct_sum raw_held(const Container &c)
@@ -96,9 +98,11 @@ bc_s64 bct_arrays_made(void) { return bc_ledger.arrays(); }
 
 // ---- the cases
 
-namespace bc {
+namespace bc
+{
 
-namespace {
+namespace
+{
 
 #define BCT_CHECK(...)                                                                                                 \
 	do {                                                                                                           \
@@ -107,9 +111,11 @@ namespace {
 	} while (0)
 
 // A cache of a case's own, with its objects: all is freed at the end, as the host frees, whatever was recorded for it.
-class TestCache {
+class TestCache
+{
       public:
-	explicit TestCache(const char *name, u32 size, bool reclaimable = false) : cache_(bct_cache_new(name, size, reclaimable))
+	explicit TestCache(const char *name, u32 size, bool reclaimable = false)
+	    : cache_(bct_cache_new(name, size, reclaimable))
 	{
 		u32 stride = 0;
 		bool unused;
@@ -154,11 +160,11 @@ class TestCache {
 	void *objects_[kMost];
 };
 
-// Memory that the module's own functions give, past the hooks.
+// Memory of the host's, from kmalloc().
 struct Own {
 	void *memory;
-	explicit Own(unsigned long size) : memory(bc_mem_alloc(size, ~0u)) {}
-	~Own() { bc_mem_free(memory); }
+	explicit Own(unsigned long size) : memory(bct_alloc(size)) {}
+	~Own() { bct_free(memory); }
 	Own(const Own &) = delete;
 	Own &operator=(const Own &) = delete;
 	Address address() const { return Address{reinterpret_cast<u64>(memory)}; }
@@ -442,7 +448,8 @@ const char *ledger_reports_stale_slots(Container &c)
 	BCT_CHECK(record(Address{at + 64}, Stride{64}, slot(1), &stale));
 	BCT_CHECK(record(Address{at + 128}, Stride{64}, slot(2), &stale) && stale == 0);
 	BCT_CHECK(record(Address{at + 128}, Stride{64}, slot(3), &stale) && stale == 1);
-	BCT_CHECK(record(Address{at + 1024}, Stride{1024}, slot(4), &stale) && stale == 3); // another cache has the page
+	BCT_CHECK(record(Address{at + 1024}, Stride{1024}, slot(4), &stale) &&
+		  stale == 3); // another cache has the page
 	BCT_CHECK(record(Address{at}, Stride{8192}, slot(5), &stale) && stale == 4);
 	BCT_CHECK(record(Address{at + 8}, Stride{8}, slot(6), &stale) && stale == 5);
 	BCT_CHECK(take(Address{at}).empty());
@@ -600,9 +607,11 @@ const char *containers_come_and_go(Container &c)
 	BCT_CHECK(made && fresh != nullptr && fresh != containers.overflow());
 	const ContainerId id = fresh->id;
 	bool good = containers.count() == count + 1 && id.value > c.id.value && fresh->index != c.index &&
-		    bct_ns_references(alive.ns) == 1 && !containers.renumber(*fresh, c.id) && containers.find_id(id) == fresh;
+		    bct_ns_references(alive.ns) == 1 && !containers.renumber(*fresh, c.id) &&
+		    containers.find_id(id) == fresh;
 	containers.forget_namespace(*fresh);
-	good = good && bct_ns_references(alive.ns) == 0 && containers.find(alive.ns) == nullptr && containers.find_id(id) == fresh;
+	good = good && bct_ns_references(alive.ns) == 0 && containers.find(alive.ns) == nullptr &&
+	       containers.find_id(id) == fresh;
 	containers.unpublish(*fresh);
 	bc_synchronize_rcu();
 	containers.destroy(fresh);
@@ -658,7 +667,12 @@ const char *text_golden_rows(Container &)
 			  "            numproc                         7                    9                  100"
 			  "                  120                    3\n"));
 	OwnText fields;
-	fields.out.field("a b\\c\td", 20).field("", 3).field(s64{-5}, 4).hex(0xffff888000001000).right("x", 3).end_line();
+	fields.out.field("a b\\c\td", 20)
+	    .field("", 3)
+	    .field(s64{-5}, 4)
+	    .hex(0xffff888000001000)
+	    .right("x", 3)
+	    .end_line();
 	BCT_CHECK(fields.is("a\\040b\\134c\\011d     -     -5 ffff888000001000  x\n"));
 	return nullptr;
 }
@@ -684,7 +698,10 @@ struct Case {
 	const char *(*run)(Container &c);
 };
 
-#define BCT_CASE(name) {#name, name}
+#define BCT_CASE(name)                                                                                                 \
+	{                                                                                                              \
+#name, name                                                                                            \
+	}
 constexpr Case kCases[] = {
     BCT_CASE(birth_is_the_kernels_clock),
     BCT_CASE(percpu_words_add_up),

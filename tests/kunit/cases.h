@@ -15,7 +15,7 @@ struct bct_sum {
 	bc_s64 bytes;
 	bc_s64 objects;
 };
-struct bct_sum bct_held(bc_u32 id);	  /* by the counters, not clamped at zero; exact while nobody charges */
+struct bct_sum bct_held(bc_u32 id);	/* by the counters, not clamped at zero; exact while nobody charges */
 struct bct_sum bct_recorded(bc_u32 id); /* by the ledger: every slot that names the container */
 /* Whose object this is: the container's ID, 0 if nobody's. By a search of the whole ledger. */
 bc_u32 bct_owner(bc_u64 address);
@@ -37,6 +37,8 @@ void *bct_cache_new(const char *name, unsigned int size, bool reclaimable);
 void bct_cache_destroy(void *cache);
 void *bct_cache_alloc(void *cache);
 void bct_cache_free(void *cache, void *object);
+void *bct_alloc(unsigned long size);
+void bct_free(void *memory);
 /* A pid namespace at level 1, or what looks like one to the module; dead: takes no new pids. */
 void *bct_ns_new(bool dead);
 void bct_ns_free(void *ns);

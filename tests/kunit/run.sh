@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads beancounter_kunit.ko, whose suites run while it loads, and unloads it: what
-# they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
-# only if some passed and none failed.
+# Loads beancounter_kunit.ko, whose suites run then, and unloads it: what they
+# print, and `N passed, N failed, N skipped` as the last line. Exit status 0 only
+# if some passed and none failed.
 #
 #   make build/RELEASE/beancounter_kunit.ko
 #   scripts/vm --kernel debug --no-module -- tests/kunit/run.sh [MODULE]
@@ -25,6 +25,8 @@ stop() {
 mark="tests/kunit/run.sh: $$ loads ${module##*/}"
 echo "$mark" >/dev/kmsg
 insmod "$module" || stop "$module does not load: $(dmesg | tail -n 3)"
+run=/sys/module/beancounter_kunit/parameters/run
+[ ! -e $run ] || echo 1 >$run || echo "not ok the suites cannot be run" >/dev/kmsg
 rmmod beancounter_kunit || stop "it does not unload"
 
 # KTAP: results at the deepest level are counted, those above sum them up. One of
@@ -55,6 +57,7 @@ dmesg | sed 's/^\[[^]]*\] //' | awk -v mark="$mark" '
 	}
 	END {
 		for (level = 1; level < 4; level++) if (below[level]) unfinished = 1
+		if (0 in plan && plan[0] != done[0]) unfinished = 1
 		if (unfinished) { print "not ok a suite did not end"; failed++ }
 		printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
 		exit !(passed && !failed)

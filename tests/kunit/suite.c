@@ -15,6 +15,7 @@
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/namei.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
@@ -230,6 +231,16 @@ void *bct_cache_alloc(void *cache)
 void bct_cache_free(void *cache, void *object)
 {
 	kmem_cache_free(cache, object);
+}
+
+void *bct_alloc(unsigned long size)
+{
+	return kmalloc(size, GFP_KERNEL);
+}
+
+void bct_free(void *memory)
+{
+	kfree(memory);
 }
 
 /* ---- a batch of objects, allocated in the container and freed somewhere else */
@@ -1091,4 +1102,19 @@ static struct kunit_suite core_suite = {
 	.test_cases = core_cases,
 };
 
+#if BC_KERNEL_6_12
 kunit_test_suites(&core_suite, &kernel_suite);
+#else
+/* 6.1 runs a module's suites before its init function: there run.sh starts them by writing to this parameter. */
+static int run_suites(const char *value, const struct kernel_param *param)
+{
+	struct kunit_suite *suites[] = { &core_suite, &kernel_suite };
+	int ret = __kunit_test_suites_init(suites, ARRAY_SIZE(suites));
+
+	__kunit_test_suites_exit(suites, ARRAY_SIZE(suites));
+	return ret;
+}
+
+static const struct kernel_param_ops run_ops = { .set = run_suites };
+module_param_cb(run, &run_ops, NULL, 0200);
+#endif
