@@ -104,6 +104,7 @@ enum bc_probe {
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */
+	bool refused;	    /* ... and is nothing that a cache keeps */
 	bc_s64 extra;	    /* references that nothing of the caches explains; 0: only cached */
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */

@@ -32,7 +32,8 @@ int bc_core_init(const struct bc_config *config)
 	g_config = *config;
 	health.reset();
 	stopper.init(config->settle_ms);
-	if (sites.init() && containers.init(config->max_containers, config->cpus) && bc_ledger.init(config->pages, config->ledger_most))
+	if (sites.init() && containers.init(config->max_containers, config->cpus) &&
+	    bc_ledger.init(config->pages, config->ledger_most))
 		return 0;
 	bc_core_exit();
 	return kNoMemory;

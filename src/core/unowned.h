@@ -21,6 +21,7 @@ inline constexpr Unowned kUnowned[] = {
     {"__create_object", "kmemleak, 6.12"},
     {"__link_object", "kmemleak, 6.12"},
     {"__alloc_object", "kmemleak, 6.12"},
+    {"kmemleak_scan_area", "kmemleak, for part of an object"},
     {"fill_pool", "debugobjects' reserve"},
     {"fill_pool_map", "debugobjects' reserve"},
     {"kmem_alloc_batch", "debugobjects' reserve"},

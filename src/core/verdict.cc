@@ -63,7 +63,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 	case Proof::inode:
 		bc_probe(BC_PROBE_INODE, object.value, size, &probed);
 		if (!probed.known) { // no inode inside: some other cache's, which reclaim empties
-			j.verdict = r.verdict;
+			if (!probed.refused)
+				j.verdict = r.verdict;
 			return j;
 		}
 		break;

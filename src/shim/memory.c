@@ -71,6 +71,8 @@ void *bc_mem_alloc(unsigned long size, u32 gfp)
 {
 	/* a power of two is aligned to itself, also with slub_debug: mm/slab_common.c */
 	size = roundup_pow_of_two(max(size, 32UL));
+	if (size > KMALLOC_MAX_CACHE_SIZE) /* 6.1's body takes a slab cache, and there is none */
+		return NULL;
 	return own_body(size, own_gfp(gfp));
 }
 

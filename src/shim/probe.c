@@ -64,11 +64,23 @@ static long dentry_extra(const struct dentry *dentry)
 	return count - children > 0 ? count - children : 0;
 }
 
+/*
+ * Sockets, pipes and anonymous files live in file systems that nobody can walk: their dentries and inodes are in no cache, and
+ * one that is referenced is somebody's open file, or what a lost one left.
+ */
+static bool cached_nowhere(const struct super_block *sb)
+{
+	unsigned long flags;
+
+	return GET(flags, &sb->s_flags) && (flags & SB_KERNMOUNT);
+}
+
 static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
 {
 	long extra = dentry_extra(dentry);
+	struct super_block *sb;
 
-	if (extra < 0)
+	if (extra < 0 || !GET(sb, &dentry->d_sb) || (extra > 0 && cached_nowhere(sb)))
 		return;
 	out->known = true;
 	out->extra = extra;
@@ -98,6 +110,7 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 	const struct inode *inode = inode_in(object, size);
 	struct hlist_node *node;
 	long aliases = 0, extra = 0;
+	struct super_block *sb;
 	atomic_t count;
 	unsigned long number = 0;
 
@@ -115,6 +128,12 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 	}
 	/* each alias holds one */
 	extra = atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
+	if (!GET(sb, &inode->i_sb))
+		return;
+	if (atomic_read(&count) > 0 && cached_nowhere(sb)) {
+		out->refused = true;
+		return;
+	}
 	out->known = true;
 	out->extra = extra;
 	out->subject = (u64)inode;

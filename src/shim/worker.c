@@ -5,6 +5,8 @@
 #include <linux/irq_work.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/net.h>
+#include <linux/socket.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/shrinker.h>
@@ -44,6 +46,18 @@ static void flush_kfree_rcu(void)
 }
 #endif
 
+/*
+ * Sockets that hold each other by descriptors under way are garbage that nobody collects before the next AF_UNIX socket is
+ * released (net/unix/af_unix.c, unix_release_sock()): release one.
+ */
+static void collect_unix_garbage(void)
+{
+	struct socket *sock;
+
+	if (!sock_create_kern(&init_net, AF_UNIX, SOCK_DGRAM, 0, &sock))
+		sock_release(sock);
+}
+
 static void drain(u32 how)
 {
 	if (how == 0)
@@ -52,6 +66,7 @@ static void drain(u32 how)
 		rcu_barrier();
 		return;
 	}
+	collect_unix_garbage();
 	flush_kfree_rcu();
 	rcu_barrier();
 	vm_unmap_aliases();

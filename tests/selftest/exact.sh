@@ -36,18 +36,15 @@ tell() {
 
 charged() { echo "$(container_column "$CONTAINER_ID" held) $(container_column "$CONTAINER_ID" objects)"; }
 
-# Frees of what came before may be in RCU's hands: wait until nothing moves.
-settle() {
-	local now last=
-	local end=$((SECONDS + 30))
-	while now=$(charged) && [ "$now" != "$last" ]; do
-		[ "$SECONDS" -lt "$end" ] || fail "held does not come to rest: $now" || return
-		last=$now
-		sleep 0.4
-	done
+# held and objects are what the ledger lists, to the byte. Frees of what came before (the task's start, in RCU's hands) may come
+# between the two readings, so both are read until they agree: an error of ours would not go away.
+agrees() {
+	local listed
+	listed=$(column "$proc/$CONTAINER_ID/objects" bytes | awk '{ n += $1 } END { print n + 0 }')
+	[ "$(container_column "$CONTAINER_ID" held)" = "$listed" ] || return
+	listed=$(column "$proc/$CONTAINER_ID/objects" count | awk '{ n += $1 } END { print n + 0 }')
+	[ "$(container_column "$CONTAINER_ID" objects)" = "$listed" ]
 }
-
-is_charged() { [ "$(charged)" = "$1" ]; }
 
 # What alloc_paths.ko expects: objects to be charged, and the stride of each that
 # slub itself shows.
@@ -64,38 +61,23 @@ groups_of() { # count, bytes
 	column "$proc/$CONTAINER_ID/objects" bytes "count=$1" | grep -cx "$2"
 }
 
-# exact PATH COUNT SIZE CONTEXT HOW FREE_CONTEXT
-exact() {
-	local attempt
-	# What the task's start left behind (its stack in the lazily purged address
-	# space) may be freed at any time, between two readings too. An error of the
-	# module's own comes every time.
-	for attempt in 1 2 3; do
-		exact_once "$@" && return
-		tell free each task
-		echo "that was attempt $attempt"
-	done
-	return 1
+has_groups() { # groups, count, bytes
+	[ "$(groups_of "$2" "$3")" = "$1" ]
 }
 
-exact_once() {
-	local held objects more stride groups
-	settle || return
-	read -r held objects <<<"$(charged)"
+# exact PATH COUNT SIZE CONTEXT HOW FREE_CONTEXT. The objects have a site of their own, which nothing else moves.
+exact() {
+	local more stride groups=1
+	[ "$4" = task ] || groups=0
 	tell alloc "$1" "$2" "$3" "$4" || return
 	read -r more stride <<<"$(expected)"
-	groups=1
-	[ "$4" = task ] || groups=0
 	expect "objects to be charged" $((groups * $2)) "$more" || return
-	poll 3 is_charged "$((held + more * stride)) $((objects + more))" ||
-		fail "alloc $1 $2 $3 $4: held and objects were $held $objects, should have risen by" \
-			"$((more * stride)) $more, are $(charged)" || return
-	# All of them under one site.
 	expect "groups of $2 objects of $stride bytes" "$groups" "$(groups_of "$2" $(($2 * stride)))" || return
+	poll 5 agrees || fail "alloc $1 $2 $3 $4: held is not what the ledger lists: $(charged)" || return
 	tell free "$5" "$6" || return
 	# What RCU frees comes within some seconds (kfree_rcu on 6.1: up to 8).
-	poll 20 is_charged "$held $objects" ||
-		fail "free $5 $6 of $1: held and objects should be back at $held $objects, are $(charged)"
+	poll 20 has_groups 0 "$2" $(($2 * stride)) || fail "free $5 $6 of $1: still listed" || return
+	poll 5 agrees || fail "free $5 $6 of $1: held is not what the ledger lists: $(charged)"
 }
 
 paths=(kmalloc_const kmalloc_node_const kmalloc_var kzalloc_node kmalloc_large kmalloc_large_node
