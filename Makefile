@@ -23,7 +23,7 @@ module:
 build-in:
 	@mkdir -p $(DIR)/tests && cp -asf $(CURDIR)/Kbuild $(CURDIR)/src $(CURDIR)/include $(DIR)/ && \
 		cp -asf $(CURDIR)/tests/kunit $(DIR)/tests/
-	@+$(call kbuild,$(KDIR),$(DIR))
+	@+flock $(DIR)/.lock $(call kbuild,$(KDIR),$(DIR))
 
 # For a release that scripts/kernel knows: build/6.1.0-56-amd64/beancounter.ko. What scripts/vm loads. kbuild says what is new.
 $(BUILD)/%/beancounter.ko build/%/beancounter.ko: FORCE

@@ -76,7 +76,8 @@ class Btf
 		const auto *base = static_cast<const char *>(data) + h->header_length;
 		if (h->magic != 0xeb9f || h->header_length > size || h->strings_length == 0 ||
 		    u64{h->types_at} + h->types_length > size - h->header_length ||
-		    u64{h->strings_at} + h->strings_length > size - h->header_length || h->types_at % 4 != 0)
+		    u64{h->strings_at} + h->strings_length > size - h->header_length ||
+		    (h->header_length + u64{h->types_at}) % 4 != 0)
 			return;
 		types_ = base + h->types_at;
 		types_length_ = h->types_length;

@@ -62,7 +62,7 @@ void Survey::sort()
 bool Survey::init()
 {
 	groups_ = static_cast<Group *>(bc_big_alloc(kPlaces * sizeof(Group)));
-	order_ = static_cast<Group **>(bc_big_alloc(kMost * sizeof(*order_)));
+	order_ = static_cast<Group **>(bc_big_alloc(kMost * sizeof(void *)));
 	return groups_ != nullptr && order_ != nullptr;
 }
 

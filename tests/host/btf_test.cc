@@ -10,10 +10,12 @@
 #include <string>
 #include <vector>
 
-namespace {
+namespace
+{
 
 // Writes BTF, type by type, as Documentation/bpf/btf.rst has it.
-class Btf {
+class Btf
+{
       public:
 	uint32_t name(const std::string &s)
 	{
@@ -27,9 +29,11 @@ class Btf {
 		std::string name;
 		uint32_t type, bits;
 	};
-	uint32_t record(uint32_t kind, const std::string &named, const std::vector<Member> &members, bool bitfields = false)
+	uint32_t record(uint32_t kind, const std::string &named, const std::vector<Member> &members,
+			bool bitfields = false)
 	{
-		words({name(named), kind << 24 | static_cast<uint32_t>(members.size()) | (bitfields ? 1u << 31 : 0), 64});
+		words(
+		    {name(named), kind << 24 | static_cast<uint32_t>(members.size()) | (bitfields ? 1u << 31 : 0), 64});
 		for (const Member &m : members)
 			words({name(m.name), m.type, m.bits});
 		return next_++;
@@ -73,9 +77,18 @@ class Btf {
 	mutable size_t size_ = 0;
 };
 
-enum { kArray = 3, kStruct = 4, kUnion = 5, kEnum = 6, kProto = 13, kDatasec = 15, kEnum64 = 19 };
+enum {
+	kArray = 3,
+	kStruct = 4,
+	kUnion = 5,
+	kEnum = 6,
+	kProto = 13,
+	kDatasec = 15,
+	kEnum64 = 19
+};
 
-class BtfTest : public ::testing::Test {
+class BtfTest : public ::testing::Test
+{
       protected:
 	BtfTest()
 	{

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "rig.h"
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
-class ChargeTest : public Core {
+class ChargeTest : public Core
+{
       protected:
 	u64 make(const Cache &cache, u64 n = 1, u64 caller = 0x81000000)
 	{

@@ -4,10 +4,14 @@
 #include <atomic>
 #include <thread>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
-class ContainerTest : public Core {};
+class ContainerTest : public Core
+{
+};
 
 TEST_F(ContainerTest, MadeByItsFirstTask)
 {
@@ -135,8 +139,8 @@ TEST_F(ContainerTest, ForgettingTakesItOutOfTheHash)
 	EXPECT_NE(find(ns(1)), a);
 }
 
-// A task found its container just before the worker forgot it, and only then writes it down as its CPU's last one: after
-// forget_namespace() no CPU may remember it, for it will be freed.
+// A task found its container just before the worker forgot it, and only then writes it down as its CPU's last one:
+// after forget_namespace() no CPU may remember it, for it will be freed.
 TEST_F(ContainerTest, NoCpuRemembersAForgottenOne)
 {
 	Container *c = start(ns(1));
@@ -149,7 +153,8 @@ TEST_F(ContainerTest, NoCpuRemembersAForgottenOne)
 		Container *found = containers.find(ns(1));
 		EXPECT_EQ(found, c);
 		step = 1;
-		for (int i = 0; i < 50 && !asked; ++i) // until the CPUs were asked, or the worker waits for this section
+		for (int i = 0; i < 50 && !asked;
+		     ++i) // until the CPUs were asked, or the worker waits for this section
 			std::this_thread::sleep_for(std::chrono::milliseconds(1));
 		if (asked) // let bc_cpu_forget() end
 			std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -4,8 +4,10 @@
 
 #include <cstring>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 bool parse(const std::string &line, Command &command)
 {
@@ -40,22 +42,47 @@ TEST(Parse, OtherVerbs)
 TEST(Parse, RefusesTheRest)
 {
 	Command c;
-	for (const std::string &line :
-	     {std::string(), std::string(" "), std::string("nam 1 x"), std::string("names 1 x"), std::string("name"),
-	      std::string("name 1"), std::string("name x 1"), std::string("name 0 x"), std::string("name 1000000000 x"),
-	      std::string("name -1 x"), std::string("name +1 x"), std::string("name 1x y"), std::string("name 1 a:b"),
-	      std::string("name 1 a/b"), std::string("name 1 \xc3\xbc"), std::string("name 1 ") + std::string(64, 'n'),
-	      std::string("name 1 x 0"), std::string("name 1 x y"), std::string("name 1 x 2 3"), std::string("dismiss"),
-	      std::string("dismiss 1 2"), std::string("dismiss 0"), std::string("self-check 1"), std::string("Name 1 x"),
-	      std::string("name\0001 x", 9), std::string("name 1 x\0", 9), std::string("dismiss 1\r"),
-	      std::string("name 1 x\n"), std::string("name 4294967297 x")})
+	for (const std::string &line : {std::string(),
+					std::string(" "),
+					std::string("nam 1 x"),
+					std::string("names 1 x"),
+					std::string("name"),
+					std::string("name 1"),
+					std::string("name x 1"),
+					std::string("name 0 x"),
+					std::string("name 1000000000 x"),
+					std::string("name -1 x"),
+					std::string("name +1 x"),
+					std::string("name 1x y"),
+					std::string("name 1 a:b"),
+					std::string("name 1 a/b"),
+					std::string("name 1 \xc3\xbc"),
+					std::string("name 1 ") + std::string(64, 'n'),
+					std::string("name 1 x 0"),
+					std::string("name 1 x y"),
+					std::string("name 1 x 2 3"),
+					std::string("dismiss"),
+					std::string("dismiss 1 2"),
+					std::string("dismiss 0"),
+					std::string("self-check 1"),
+					std::string("Name 1 x"),
+					std::string("name\0001 x", 9),
+					std::string("name 1 x\0", 9),
+					std::string("dismiss 1\r"),
+					std::string("name 1 x\n"),
+					std::string("name 4294967297 x")})
 		EXPECT_FALSE(parse(line, c)) << line;
 }
 
-class Control : public Core {
+class Control : public Core
+{
       protected:
 	static int write(const std::string &text) { return bc_control(text.data(), text.size()); }
-	enum { kInvalid = -22, kNoEntry = -2, kExists = -17 };
+	enum {
+		kInvalid = -22,
+		kNoEntry = -2,
+		kExists = -17
+	};
 };
 
 TEST_F(Control, NamesAContainer)

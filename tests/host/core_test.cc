@@ -2,10 +2,13 @@
 // Beginning and end of it all.
 #include "rig.h"
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
-class Life : public ::testing::Test {
+class Life : public ::testing::Test
+{
       protected:
 	void SetUp() override { host::reset(); }
 	void TearDown() override { EXPECT_EQ(host::live(host::Kind::any), 0); }

@@ -3,8 +3,10 @@
 
 #include <random>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 TEST(Counter, PackingIsLinear)
 {
@@ -43,7 +45,9 @@ TEST(Counter, MaxheldOnlyRises)
 	EXPECT_EQ(counter.maxheld(), 20000);
 }
 
-class CounterCore : public Core {};
+class CounterCore : public Core
+{
+};
 
 TEST_F(CounterCore, FoldsPastTheBatchAndStaysExact)
 {

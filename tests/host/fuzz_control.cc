@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// A write to /proc/beancounter/control. Whatever it says: it is applied whole or not at all, and no ID or name is used twice.
+// A write to /proc/beancounter/control. Whatever it says: it is applied whole or not at all, and no ID or name is used
+// twice.
 #include "charge.h"
 
 #include <beancounter/core.h>
@@ -12,7 +13,8 @@
 
 using namespace bc;
 
-namespace {
+namespace
+{
 
 struct Snapshot {
 	std::set<std::string> all;

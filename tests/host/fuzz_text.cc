@@ -10,7 +10,8 @@
 
 using namespace bc;
 
-namespace {
+namespace
+{
 
 void must(bool good)
 {

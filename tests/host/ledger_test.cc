@@ -3,16 +3,20 @@
 
 #include <set>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 // The ledger by itself: slots of any content at addresses of our choice.
-class LedgerTest : public Core {
+class LedgerTest : public Core
+{
       protected:
 	bool record(u64 address, u32 stride, Slot slot)
 	{
 		platform::PreemptOff section;
-		return bc_ledger.record(Address{address}, Stride{stride}, slot, 0, [&](Slot s) { stale_.push_back(s.raw()); });
+		return bc_ledger.record(Address{address}, Stride{stride}, slot, 0,
+					[&](Slot s) { stale_.push_back(s.raw()); });
 	}
 	Slot take(u64 address)
 	{
@@ -58,8 +62,8 @@ TEST_F(LedgerTest, RefusesWhatItDoesNotCover)
 // Every stride that caches have, all objects of a slab at once: no two share a place.
 TEST_F(LedgerTest, PlacesAreUniqueForEveryStride)
 {
-	for (u32 stride : {8u, 16u, 24u, 32u, 40u, 64u, 96u, 104u, 192u, 200u, 256u, 688u, 1000u, 1096u, 2048u, 2112u, 4095u,
-			   4096u, 5000u, 8192u, 9792u}) {
+	for (u32 stride : {8u,	 16u,	24u,   32u,   40u,   64u,   96u,   104u,  192u,	 200u, 256u,
+			   688u, 1000u, 1096u, 2048u, 2112u, 4095u, 4096u, 5000u, 8192u, 9792u}) {
 		const u64 bytes = 8 * kPageSize;
 		const u32 count = static_cast<u32>(bytes / stride);
 		for (u32 offset : {0u, 8u, stride / 2 / 8 * 8}) { // a red zone before each object
@@ -233,7 +237,7 @@ TEST_F(LedgerTest, ExitFreesEverything)
 	for (u64 page = 0; page < 2000; page += 3)
 		record(at(page, 64), 64, slot(static_cast<u32>(page)));
 	record(at(0, 0), 2048, slot(1)); // and something retired
-	// TearDown() looks.
+					 // TearDown() looks.
 }
 
 } // namespace

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-// Random operations on the core, and beside it a model that is too simple to be wrong: a map of objects. After every step
-// the ledger holds exactly the model's objects, and what each container holds is exactly their sum.
+// Random operations on the core, and beside it a model that is too simple to be wrong: a map of objects. After every
+// step the ledger holds exactly the model's objects, and what each container holds is exactly their sum.
 #include "rig.h"
 
 #include <cstdlib>
 #include <random>
 #include <set>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 constexpr u64 kText = 0xffffffff81000000ull;
 constexpr u64 kModules = 0xffffffffc0000000ull;
 
-class Model : public Core, public ::testing::WithParamInterface<u64> {
+class Model : public Core, public ::testing::WithParamInterface<u64>
+{
       protected:
 	struct Object {
 		u16 owner = 0; // 0: not charged
@@ -40,7 +43,8 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 			host::add_symbol(kText + 0x1000 * i, 0x1000, functions[i]);
 		for (u32 i = 0; i < sizeof(kStrides) / sizeof(*kStrides); ++i) {
 			const bool reclaimable = i % 3 == 0;
-			caches_.push_back({host::make_cache(kStrides[i], reclaimable, "cache"), kStrides[i], reclaimable});
+			caches_.push_back(
+			    {host::make_cache(kStrides[i], reclaimable, "cache"), kStrides[i], reclaimable});
 		}
 		host::set_probe([](enum bc_probe, u64 object, u32, bc_probed &out) {
 			out.known = true;
@@ -208,15 +212,16 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 		std::set<u64> seen_live, seen_zombies;
 		for (const Recorded &r : recorded()) {
 			auto live = live_.lower_bound(r.page + r.low);
-			const auto [zombie, zombies_end] = std::pair{zombies_.lower_bound(r.page + r.low),
-								     zombies_.lower_bound(r.page + r.high)};
-			const bool is_live = live != live_.end() && live->first < r.page + r.high && is(r, live->second);
+			const auto [zombie, zombies_end] =
+			    std::pair{zombies_.lower_bound(r.page + r.low), zombies_.lower_bound(r.page + r.high)};
+			const bool is_live =
+			    live != live_.end() && live->first < r.page + r.high && is(r, live->second);
 			auto dead = zombie;
 			while (dead != zombies_end && !is(r, dead->second))
 				++dead;
 			const bool is_dead = !is_live && dead != zombies_end;
-			ASSERT_TRUE(is_live || is_dead)
-			    << "the ledger has what the model has not, at page " << platform::page_index(r.page) << "+" << r.low;
+			ASSERT_TRUE(is_live || is_dead) << "the ledger has what the model has not, at page "
+							<< platform::page_index(r.page) << "+" << r.low;
 			const Object &object = is_live ? live->second : dead->second;
 			(is_live ? seen_live : seen_zombies).insert(is_live ? live->first : dead->first);
 			add(sums[object.owner], object.reclaimable, object.stride);
@@ -224,9 +229,10 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 		for (auto &[address, object] : live_) {
 			if (object.owner == 0 || seen_live.contains(address))
 				continue;
-			const bool may = dismissed_.contains(object.owner) ||
-					 (stopped_.contains(object.owner) && object.excusable);
-			ASSERT_TRUE(may) << "the ledger lost an object of owner " << object.owner << ", stride " << object.stride;
+			const bool may =
+			    dismissed_.contains(object.owner) || (stopped_.contains(object.owner) && object.excusable);
+			ASSERT_TRUE(may) << "the ledger lost an object of owner " << object.owner << ", stride "
+					 << object.stride;
 			object.owner = 0; // handed over: the host's from now on
 		}
 		std::erase_if(zombies_, [&](const auto &z) { return !seen_zombies.contains(z.first); });
@@ -240,7 +246,8 @@ class Model : public Core, public ::testing::WithParamInterface<u64> {
 				ASSERT_EQ(held(c, kind).bytes, sums[c.index.value].kind[k].bytes);
 				ASSERT_GE(maxheld(c, kind), held(c, kind).bytes);
 			}
-			ASSERT_TRUE(c.current() != State::clean || raw_held(c) == Raw{}) << "clean, and holds something";
+			ASSERT_TRUE(c.current() != State::clean || raw_held(c) == Raw{})
+			    << "clean, and holds something";
 		};
 		containers.each(check);
 		check(*containers.overflow());
@@ -297,7 +304,8 @@ std::vector<u64> seeds()
 		return {strtoull(seed, nullptr, 0)};
 	return {1, 2, std::random_device{}()};
 }
-INSTANTIATE_TEST_SUITE_P(Random, Model, ::testing::ValuesIn(seeds()), [](const auto &info) { return "seed" + std::to_string(info.index); });
+INSTANTIATE_TEST_SUITE_P(Random, Model, ::testing::ValuesIn(seeds()),
+			 [](const auto &info) { return "seed" + std::to_string(info.index); });
 
 } // namespace
 } // namespace rig

@@ -5,8 +5,10 @@
 #include <fstream>
 #include <sstream>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 std::string golden(const char *name)
 {
@@ -19,7 +21,8 @@ std::string golden(const char *name)
 	return all.str();
 }
 
-class OldFormat : public Core {
+class OldFormat : public Core
+{
       protected:
 	void SetUp() override
 	{

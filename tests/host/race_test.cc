@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
-// The pairs of the core's lock-free protocols, each by real threads: ThreadSanitizer is told of every access, and the sums
-// have to be exact in the end. Every thread is a CPU.
+// The pairs of the core's lock-free protocols, each by real threads: ThreadSanitizer is told of every access, and the
+// sums have to be exact in the end. Every thread is a CPU.
 #include "rig.h"
 
 #include <atomic>
 #include <barrier>
 #include <thread>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 constexpr u64 kText = 0xffffffff81000000ull;
 constexpr u32 kThreads = 3;
 
-class Race : public Core {
+class Race : public Core
+{
       protected:
 	// Runs body(cpu) on each of n threads, which begin together, with main() beside them.
 	template <class Body, class Main> void together(u32 n, Body &&body, Main &&main)
@@ -131,7 +134,8 @@ TEST_F(Race, TheNeighboursNeverNotice)
 	nothing_lost();
 }
 
-// record() against the replacement of its page's array, by CPUs that meet in one page, and against walk() and reclaim().
+// record() against the replacement of its page's array, by CPUs that meet in one page, and against walk() and
+// reclaim().
 TEST_F(Race, RecordAgainstArrayReplacement)
 {
 	Container *c = start(ns(1));
@@ -142,7 +146,8 @@ TEST_F(Race, RecordAgainstArrayReplacement)
 	    kThreads,
 	    [&](u32 cpu) {
 		    for (u32 round = 0; round < 200; ++round) {
-			    // All of them allocate in the same page, which has just come from a cache of another stride.
+			    // All of them allocate in the same page, which has just come from a cache of another
+			    // stride.
 			    const Cache &cache = round % 3 == 0 ? k1k_ : round % 3 == 1 ? k64_ : dentry_;
 			    const u64 object = platform::page_address(77) + cpu * cache.stride;
 			    in_step.arrive_and_wait();
@@ -179,7 +184,8 @@ TEST_F(Race, ChunkPublication)
 		    for (u64 chunk = 0; chunk < 16; ++chunk) {
 			    in_step.arrive_and_wait();
 			    for (u64 i = 0; i < 20; ++i)
-				    charged(ns(1), platform::page_address(chunk * 512 + i) + cpu * 64, kText, k64_.cache_key());
+				    charged(ns(1), platform::page_address(chunk * 512 + i) + cpu * 64, kText,
+					    k64_.cache_key());
 		    }
 	    },
 	    [] {});
@@ -377,7 +383,8 @@ TEST_F(Race, RetireAgainstALateFold)
 	    [&](u32) {
 		    while (!done || taken < handed) {
 			    u64 n = taken;
-			    const u64 object = ring[n % kRing]; // read first: once `taken` has passed it, it may be filled anew
+			    const u64 object =
+				ring[n % kRing]; // read first: once `taken` has passed it, it may be filled anew
 			    if (n == handed || !taken.compare_exchange_weak(n, n + 1)) {
 				    std::this_thread::yield();
 				    continue;

@@ -4,12 +4,15 @@
 
 #include <cstring>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 constexpr u64 kText = 0xffffffff81000000ull;
 
-class Render : public Core {
+class Render : public Core
+{
       protected:
 	u64 make(const Cache &cache, u64 caller, u64 n = 1)
 	{
@@ -220,9 +223,9 @@ TEST_F(Render, Health)
 	start(ns(1));
 	make(k64_, kText);
 	const std::string text = render(BC_FILE_HEALTH);
-	for (const char *key : {"hooks", "hooks_expected", "missed", "forced", "unknown", "reentered", "stale", "sites",
-				"sites_lost", "containers", "containers_lost", "ledger_bytes", "ledger_pages", "clamped",
-				"switched_off"})
+	for (const char *key :
+	     {"hooks", "hooks_expected", "missed", "forced", "unknown", "reentered", "stale", "sites", "sites_lost",
+	      "containers", "containers_lost", "ledger_bytes", "ledger_pages", "clamped", "switched_off"})
 		EXPECT_EQ(row(text, key).size(), 2u) << key;
 	EXPECT_EQ(row(text, "hooks")["value"], "19");
 	EXPECT_EQ(row(text, "hooks_expected")["value"], "20");

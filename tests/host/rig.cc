@@ -3,7 +3,8 @@
 
 #include <sstream>
 
-namespace rig {
+namespace rig
+{
 
 Raw raw_held(const Container &c, ByteKind kind)
 {
@@ -11,7 +12,8 @@ Raw raw_held(const Container &c, ByteKind kind)
 	Raw sum{counter.bytes(), counter.objects()};
 	if (const Cells *cells = c.cells.acquire(); cells != nullptr) {
 		for (u32 cpu = 0; cpu < platform::kMostCpus; ++cpu) {
-			const Unpacked part = unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
+			const Unpacked part =
+			    unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
 			sum.bytes += part.bytes;
 			sum.objects += part.objects;
 		}
@@ -74,7 +76,8 @@ u64 Slabs::make(const void *cache, u32 stride)
 	std::vector<u64> &open = open_[cache];
 	if (open.empty()) {
 		const u64 pages = stride <= kPageSize / 2 ? 1 : 4;
-		Slab slab{cache, take_pages(pages), pages, stride, static_cast<u32>(pages * kPageSize / stride), false, {}};
+		Slab slab{cache, take_pages(pages), pages, stride, static_cast<u32>(pages * kPageSize / stride), false,
+			  {}};
 		for (u32 i = slab.count; i-- > 0;)
 			slab.unused.push_back(i);
 		host::set_slab(slab.first, pages, cache, stride);

@@ -16,7 +16,8 @@
 #include <string>
 #include <vector>
 
-namespace rig {
+namespace rig
+{
 
 using namespace bc;
 
@@ -42,12 +43,13 @@ Raw ledger_sum(OwnerIndex owner, ByteKind kind); // as the sites of its slots sa
 
 // A slab allocator over the pages of the arena: the lowest free pages first, so that pages change hands often. A slab's
 // objects lie a stride apart; an empty slab gives its pages back.
-class Slabs {
+class Slabs
+{
       public:
 	explicit Slabs(u64 pages) : free_(pages, true) {}
 	u64 make(const void *cache, u32 stride);
 	void free(u64 address);
-	u64 make_pages(u64 pages); // page-backed
+	u64 make_pages(u64 pages);	// page-backed
 	void forget(const void *cache); // destroyed, perhaps with objects: its slabs give out no more
 
       private:
@@ -72,7 +74,10 @@ class Slabs {
 struct Cache {
 	const void *key;
 	u32 stride;
-	Cache(u32 bytes, bool reclaimable, const char *name) : key(host::make_cache(bytes, reclaimable, name)), stride(bytes) {}
+	Cache(u32 bytes, bool reclaimable, const char *name)
+	    : key(host::make_cache(bytes, reclaimable, name)), stride(bytes)
+	{
+	}
 	CacheKey cache_key() const { return CacheKey{reinterpret_cast<u64>(key)}; }
 };
 
@@ -118,7 +123,8 @@ inline bc_config machine(u32 max_containers = 128, u32 settle_ms = 30000, u64 le
 }
 
 // The core from init to exit. At the end nothing of it is left: no memory, no namespace.
-class Core : public ::testing::Test {
+class Core : public ::testing::Test
+{
       protected:
 	Core();
 	void SetUp() override;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "rig.h"
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
-class SiteTest : public Core {
+class SiteTest : public Core
+{
       protected:
 	SiteIndex intern(u64 caller, CacheKey cache)
 	{

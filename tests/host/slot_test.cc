@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
-namespace bc {
-namespace {
+namespace bc
+{
+namespace
+{
 
 TEST(Slot, KeepsItsParts)
 {

@@ -4,12 +4,15 @@
 
 #include <cstring>
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 constexpr u64 kText = 0xffffffff81000000ull;
 
-class Stop : public Core {
+class Stop : public Core
+{
       protected:
 	void SetUp() override
 	{

@@ -2,18 +2,29 @@
 // The survey of live objects, and the verdicts on survivors.
 #include "rig.h"
 
-namespace rig {
-namespace {
+namespace rig
+{
+namespace
+{
 
 constexpr u64 kText = 0xffffffff81000000ull;
 
-class Objects : public Core {
+class Objects : public Core
+{
       protected:
 	void SetUp() override
 	{
 		Core::SetUp();
-		const char *functions[] = {"__d_alloc", "alloc_inode", "security_inode_alloc", "alloc_vmap_area", "__get_vm_area_node", "copy_net_ns",
-					   "alloc_pid", "dup_mm", "radix_tree_node_alloc", "__d_alloc_parallel"};
+		const char *functions[] = {"__d_alloc",
+					   "alloc_inode",
+					   "security_inode_alloc",
+					   "alloc_vmap_area",
+					   "__get_vm_area_node",
+					   "copy_net_ns",
+					   "alloc_pid",
+					   "dup_mm",
+					   "radix_tree_node_alloc",
+					   "__d_alloc_parallel"};
 		for (const char *name : functions) {
 			at_[name] = kText + 0x1000 * at_.size();
 			host::add_symbol(at_[name], 0x1000, name);
@@ -135,7 +146,8 @@ TEST_F(Objects, WhatNoRowExplainsIsLeaked)
 
 TEST_F(Objects, ByState)
 {
-	const u64 cached = make(dentry_, "__d_alloc"), used = make(dentry_, "__d_alloc"), odd = make(dentry_, "__d_alloc");
+	const u64 cached = make(dentry_, "__d_alloc"), used = make(dentry_, "__d_alloc"),
+		  odd = make(dentry_, "__d_alloc");
 	say(cached, extra(0));
 	say(used, extra(1));
 	EXPECT_EQ(verdict(cached), Verdict::reclaimable);
@@ -286,7 +298,8 @@ TEST_F(Objects, HandingOverIsCountedByRow)
 // What points to something held is needed at the next look, to see that the rest of its references has gone.
 TEST_F(Objects, AnAnchorStays)
 {
-	const u64 upper = make(inode_, "alloc_inode"), lower = make(dentry_, "__d_alloc"), alone = make(inode_, "alloc_inode");
+	const u64 upper = make(inode_, "alloc_inode"), lower = make(dentry_, "__d_alloc"),
+		  alone = make(inode_, "alloc_inode");
 	say(upper, extra(0));
 	say(alone, extra(0));
 	bc_probed probed = extra(2);

@@ -8,10 +8,13 @@
 #include <climits>
 #include <string>
 
-namespace bc {
-namespace {
+namespace bc
+{
+namespace
+{
 
-class TextTest : public ::testing::Test {
+class TextTest : public ::testing::Test
+{
       protected:
 	void TearDown() override
 	{

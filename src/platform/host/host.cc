@@ -12,16 +12,28 @@
 #include <sys/mman.h>
 #include <thread>
 
-namespace bc::platform {
+namespace bc::platform
+{
 
 thread_local Thread this_thread;
 bc_cpu cpus[kMostCpus];
+bool jitter_wanted = false;
 
-namespace {
+void jitter_now()
+{
+	thread_local u64 random = reinterpret_cast<u64>(&random) | 1;
+	random ^= random << 13;
+	random ^= random >> 7;
+	random ^= random << 17;
+	if (random % 4 == 0)
+		std::this_thread::yield();
+}
+
+namespace
+{
 u64 reserve_arena()
 {
-	void *arena =
-	    mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *arena = mmap(nullptr, kArenaBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (arena == MAP_FAILED)
 		host::die("no room for the arena");
 	return reinterpret_cast<u64>(arena);
@@ -29,7 +41,8 @@ u64 reserve_arena()
 } // namespace
 u64 arena_base = reserve_arena();
 
-namespace {
+namespace
+{
 
 // One reader: its count is odd while its thread is in a section. Every step is a read-modify-write of that one word, so
 // one of the two comes first: either the writer sees the section and waits for its end, or the section begins after
@@ -90,7 +103,8 @@ void section_leave()
 
 } // namespace bc::platform
 
-namespace host {
+namespace host
+{
 
 using namespace bc::platform;
 
@@ -118,7 +132,8 @@ void set_namespace(const void *ns) { this_thread.ns = ns; }
 unsigned long sections() { return t_seat.depth; }
 unsigned long grace_periods() { return g_grace_periods.load(); }
 
-namespace {
+namespace
+{
 
 std::atomic<bc_u64> g_now{0};
 std::atomic<unsigned long> g_kicks{0};
@@ -128,6 +143,7 @@ Guarded<std::function<void()>> g_cpu_forget;
 
 } // namespace
 
+void jitter(bool on) { __atomic_store_n(&jitter_wanted, on, __ATOMIC_RELAXED); }
 void set_time(bc_u64 ms) { g_now = ms; }
 void advance(bc_u64 ms) { g_now += ms; }
 void set_true_caller(bc_u64 address) { t_true_caller = address; }
@@ -143,6 +159,7 @@ void reset()
 	g_kicks = 0;
 	g_grace_periods = 0;
 	on_cpu_forget({});
+	jitter(false);
 	for (auto &cpu : cpus) {
 		if (__atomic_load_n(&cpu.in_flight, __ATOMIC_RELAXED) != 0)
 			die("a wrapper was left in flight");
@@ -167,6 +184,7 @@ unsigned long bc_lock(enum bc_lock_id lock)
 {
 	if (t_seat.locks++ != 0)
 		die("a lock was taken inside another one: all are leaves");
+	bc::platform::jitter();
 	g_locks[lock].lock();
 	return 0x246; // what Linux hands out: to be given back unchanged
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// The simulated machine that the unit tests drive: what a test sets, and what it may ask afterwards. Everything here may
-// be called from any thread; nothing of it is known to the core.
+// The simulated machine that the unit tests drive: what a test sets, and what it may ask afterwards. Everything here
+// may be called from any thread; nothing of it is known to the core.
 #pragma once
 
 #include <beancounter/platform.h>
@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-namespace host {
+namespace host
+{
 
 // Forgets everything that a test has set. What is still allocated stays counted.
 void reset();
@@ -18,6 +19,7 @@ void reset();
 void set_cpu(bc_u32 cpu);
 void set_namespace(const void *ns); // what current_namespace() says in this thread
 unsigned long sections();	    // nesting depth of this thread's PreemptOff sections
+void jitter(bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
 void set_true_caller(bc_u64 address);
 
 // ---- time
@@ -25,7 +27,13 @@ void set_time(bc_u64 ms);
 void advance(bc_u64 ms);
 
 // ---- memory
-enum class Kind { mem, page, big, percpu, any };
+enum class Kind {
+	mem,
+	page,
+	big,
+	percpu,
+	any
+};
 // The nth allocation of the kind from now on fails, and the `times` - 1 after it; nth 0: none.
 void fail(Kind kind, unsigned long nth, unsigned long times = 1);
 long live(Kind kind); // allocated and not freed
@@ -61,7 +69,7 @@ using Probe = std::function<void(enum bc_probe what, bc_u64 object, bc_u32 size,
 void set_probe(Probe probe);
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
 void refuse_faces(bool on);
-std::vector<bc_u32> faces(); // in the order they were announced
+std::vector<bc_u32> faces();			  // in the order they were announced
 void on_cpu_forget(std::function<void()> called); // before bc_cpu_forget() does its work
 unsigned long kicks();
 unsigned long grace_periods();

@@ -5,7 +5,8 @@
 #include <mutex>
 #include <utility>
 
-namespace host {
+namespace host
+{
 
 [[noreturn]] void die(const char *why);
 // Dies where the caller is in a section or holds a lock: for what platform.h marks "sleep".
@@ -16,7 +17,8 @@ void reset_objects();
 void reset_world();
 
 // Data with its lock. Not to be used around a call back into a test.
-template <class T> class Guarded {
+template <class T> class Guarded
+{
       public:
 	template <class F> auto with(F &&f)
 	{

@@ -10,9 +10,11 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace host {
+namespace host
+{
 
-namespace {
+namespace
+{
 
 constexpr size_t kKinds = static_cast<size_t>(Kind::any) + 1;
 std::atomic<long> g_live[kKinds];
@@ -33,6 +35,7 @@ bool fails(Kind kind)
 
 void *make(Kind kind, size_t align, size_t size)
 {
+	bc::platform::jitter();
 	const bool one = fails(kind);
 	if (fails(Kind::any) || one)
 		return nullptr;

@@ -9,9 +9,11 @@
 #include <cstring>
 #include <map>
 
-namespace host {
+namespace host
+{
 
-namespace {
+namespace
+{
 
 struct Cache {
 	bc_u32 stride;

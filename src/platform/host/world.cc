@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <map>
 
-namespace host {
+namespace host
+{
 
-namespace {
+namespace
+{
 
 struct World {
 	std::map<const void *, bc_tasks> tasks;
@@ -117,7 +119,8 @@ bool bc_pidns_alive(const void *ns)
 	return g_world.with([&](World &w) { return !w.dead[ns]; });
 }
 
-void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len)
+void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup,
+		  unsigned long cgroup_len)
 {
 	g_world.with([&](World &w) {
 		if (w.references[ns] <= 0)

@@ -27,6 +27,15 @@ extern thread_local Thread this_thread;
 extern u64 arena_base;
 extern bc_cpu cpus[kMostCpus];
 
+// Where the core calls the platform another thread may come first, if a test wants that: host::jitter().
+extern bool jitter_wanted;
+void jitter_now();
+inline void jitter()
+{
+	if (__builtin_expect(__atomic_load_n(&jitter_wanted, __ATOMIC_RELAXED), false))
+		jitter_now();
+}
+
 void section_enter();
 void section_leave();
 u64 clock_ms();
@@ -52,7 +61,10 @@ inline void set_cpu_last(void *last) { __atomic_store_n(&cpus[this_thread.cpu].l
 inline u64 *percpu_word(u64 *percpu, u32 cpu) { return percpu + cpu * (kPerCpuUnit / sizeof(u64)); }
 inline u64 percpu_add_return(u64 *percpu, u64 value)
 {
-	return __atomic_add_fetch(percpu_word(percpu, this_thread.cpu), value, __ATOMIC_RELAXED);
+	jitter();
+	const u64 sum = __atomic_add_fetch(percpu_word(percpu, this_thread.cpu), value, __ATOMIC_RELAXED);
+	jitter();
+	return sum;
 }
 inline u64 percpu_read(const u64 *percpu, u32 cpu)
 {
