@@ -237,6 +237,10 @@ TEST_F(Objects, AReferenceFromACachedObjectIsExplained)
 	probed.extra = 2;
 	say(lower, probed);
 	EXPECT_EQ(verdict(lower), Verdict::held) << "one of two references is somebody else's";
+	probed.extra = 1;
+	say(lower, probed);
+	say(upper, extra(1));
+	EXPECT_EQ(verdict(lower), Verdict::held) << "what is held itself explains nothing away";
 }
 
 TEST_F(Objects, AnInodeIsAsFreeAsItsName)

@@ -19,7 +19,8 @@ void reset();
 void set_cpu(bc_u32 cpu);
 void set_namespace(const void *ns); // what current_namespace() says in this thread
 unsigned long sections();	    // nesting depth of this thread's PreemptOff sections
-void jitter(bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
+void jitter(
+    bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
 void set_true_caller(bc_u64 address);
 
 // ---- time
