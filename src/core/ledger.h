@@ -56,7 +56,7 @@ class Ledger
 			    is_array(seen)) {
 				Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
 				if (__builtin_expect(place.relaxed() == 0, true)) {
-					place.set_relaxed(slot.raw());
+					place.release(slot.raw()); // with its site, for walkers
 					return true;
 				}
 				const Slot old{place.exchange(slot.raw())}; // a walker may claim it, too
@@ -200,7 +200,7 @@ class Ledger
 		const u32 shift = seen & kTagMask;
 		Atomic<u64> *array = array_of(seen);
 		for (u32 i = 0; i < kPageSize >> shift; ++i) {
-			const Slot slot{array[i].relaxed()};
+			const Slot slot{array[i].acquire()};
 			if (!slot.empty())
 				visit(Found{slot, page, i << shift, (i + 1) << shift, &array[i]});
 		}

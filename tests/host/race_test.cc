@@ -459,9 +459,10 @@ TEST_F(Race, RetireAgainstALateFold)
 	    [&](u32) {
 		    while (!done || taken < handed) {
 			    u64 n = taken;
-			    const u64 object =
-				ring[n % kRing]; // read first: once `taken` has passed it, it may be filled anew
-			    if (n == handed || !taken.compare_exchange_weak(n, n + 1)) {
+			    const bool filled = n < handed;
+			    // Read between the two looks: filled by then, and not yet filled anew.
+			    const u64 object = ring[n % kRing];
+			    if (!filled || !taken.compare_exchange_weak(n, n + 1)) {
 				    std::this_thread::yield();
 				    continue;
 			    }
