@@ -73,6 +73,9 @@ void set_up(const InitOrders &orders)
 	// After the change of user, which would clear it. beanctl dying before this line is noticed by await_word().
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
 		give_up(orders, "prctl");
+	// By this name the module lists the container.
+	const char *slash = strrchr(orders.command[0], '/');
+	prctl(PR_SET_NAME, slash != nullptr ? slash + 1 : orders.command[0], 0, 0, 0);
 	if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
 		give_up(orders, "making / private");
 	if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr) != 0)

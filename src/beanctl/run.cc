@@ -238,6 +238,17 @@ void Launch::take(const Message &message, Outcome &outcome) const
 	}
 }
 
+void Launch::arm() const
+{
+	try {
+		control(fmt::format("fail-nth {} {}", container_.id, options_.fail_nth));
+	} catch (const SystemError &error) {
+		if (error.number() != EINVAL)
+			throw;
+		fail("the module does not know fail-nth; a newer one does");
+	}
+}
+
 // Charges of exec, some of which kill the process when they are refused, are not the command's: the Nth is counted from
 // its first instruction on. The kernel stops a traced process right there.
 void Launch::exec_then_arm()
@@ -267,11 +278,14 @@ void Launch::exec_then_arm()
 			ptrace(PTRACE_CONT, command, 0, WSTOPSIG(status));
 	}
 	try {
-		control(fmt::format("fail-nth {} {}", container_.id, options_.fail_nth));
-	} catch (const SystemError &error) {
-		if (error.number() != EINVAL)
-			throw;
-		fail("the module does not know fail-nth; a newer one does");
+		arm();
+	} catch (...) {
+		// Traced, it has to be reaped here before its own parent can, and before the container can end.
+		int status = 0;
+		kill(command, SIGKILL);
+		while (waitpid(command, &status, __WALL) == command && WIFSTOPPED(status)) {
+		}
+		throw;
 	}
 	ptrace(PTRACE_DETACH, command, 0, 0);
 }

@@ -76,6 +76,7 @@ class Launch
 	void apply();
 	void go() const;
 	void exec_then_arm();
+	void arm() const;
 	std::optional<Message> hear(bool wait);
 	void forward(Outcome &outcome);
 	void take(const Message &message, Outcome &outcome) const;

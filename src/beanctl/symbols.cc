@@ -95,26 +95,28 @@ std::string clean_line(std::string_view line)
 	return fs::path(std::string(line)).lexically_normal().string();
 }
 
-// Every address of one section with its line. In a module, which is not linked, addresses count from their section.
+// Every address of one section with its line: where several functions were inlined into each other, that in the
+// function whose name the site has, which comes last. In a module, which is not linked, addresses count from their
+// section.
 std::map<unsigned long, std::string> lines_of(const std::string &file, const std::string &section,
 					      const std::set<unsigned long> &addresses)
 {
-	std::vector<std::string> command{"addr2line", "-e", file};
+	std::vector<std::string> command{"addr2line", "-a", "-i", "-e", file};
 	if (!section.empty())
 		command.insert(command.end(), {"-j", section});
 	for (const unsigned long address : addresses)
 		command.push_back(fmt::format("{:#x}", address));
 	std::map<unsigned long, std::string> lines;
 	const auto output = output_of(command);
-	if (!output)
-		return lines;
-	size_t at = 0;
-	for (const unsigned long address : addresses) {
-		if (at >= output->size())
-			break;
+	unsigned long address = 0;
+	for (size_t at = 0; output && at < output->size();) {
 		const size_t end = std::min(output->find('\n', at), output->size());
-		lines[address] = clean_line(std::string_view(*output).substr(at, end - at));
+		const std::string_view line = std::string_view(*output).substr(at, end - at);
 		at = end + 1;
+		if (line.starts_with("0x"))
+			std::from_chars(line.data() + 2, line.data() + line.size(), address, 16);
+		else
+			lines[address] = clean_line(line);
 	}
 	return lines;
 }
