@@ -2,7 +2,7 @@
 #include "commands.h"
 
 #include "error.h"
-#include "limits.h"
+#include "limit.h"
 #include "report.h"
 
 #include <nlohmann/json.hpp>

@@ -2,14 +2,10 @@
 #include "hook.h"
 
 #include "error.h"
-#include "files.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <chrono>
-#include <thread>
 
 namespace beanctl
 {
@@ -57,24 +53,15 @@ std::string free_name(const Container &container, const std::string &wanted)
 	}
 }
 
-Container container_with_files(const OciState &state)
+Container container_of(const OciState &state)
 {
-	using namespace std::chrono_literals;
-	const auto end = std::chrono::steady_clock::now() + 10s;
-	for (;;) {
-		auto found = container_of_process(state.pid);
-		if (!found)
-			fail("process {} of container {} has no pid namespace of its own below the host's: the module "
-			     "has no "
-			     "container for it, and nothing to limit",
-			     state.pid, state.id);
-		// Its folder is made by the module's worker, a moment later.
-		if (exists(proc_file(found->id, "resources")))
-			return *found;
-		if (std::chrono::steady_clock::now() >= end)
-			fail("{} did not appear", proc_file(found->id, "resources"));
-		std::this_thread::sleep_for(10ms);
-	}
+	auto found = container_of_process(state.pid);
+	if (!found)
+		fail("process {} of container {} has no pid namespace of its own below the host's: the module has no "
+		     "container for it, and nothing to limit",
+		     state.pid, state.id);
+	await_files(*found);
+	return std::move(*found);
 }
 
 } // namespace
@@ -83,7 +70,7 @@ int oci_hook(const std::string &text, const std::vector<Limit> &limits, bool nam
 {
 	const OciState state = parse_oci_state(text);
 	require_module();
-	const Container container = container_with_files(state);
+	const Container container = container_of(state);
 	if (!limits.empty())
 		set_limits(container, limits);
 	if (name)

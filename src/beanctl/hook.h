@@ -2,7 +2,7 @@
 // beanctl oci-hook: limits and a name for a container that a runtime makes.
 #pragma once
 
-#include "limits.h"
+#include "limit.h"
 
 #include <string>
 #include <string_view>

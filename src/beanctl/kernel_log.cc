@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <string_view>
 
@@ -16,7 +17,9 @@ bool is_kernel_report(const std::string &line)
 				   "KASAN: ", "KFENCE: ", "UBSAN: ", "refcount_t: ", "list_add corruption",
 				   "list_del corruption", "suspicious RCU usage", "INFO: task ", "detected stall",
 				   "nable to handle kernel", "unregister_netdevice: waiting"}) {
-		if (line.find(report) != std::string::npos)
+		const size_t at = line.find(report);
+		// Not in the middle of a word: DEBUG: is no BUG:
+		if (at != std::string::npos && (at == 0 || std::isupper(static_cast<unsigned char>(line[at - 1])) == 0))
 			return true;
 	}
 	return false;

@@ -47,6 +47,7 @@ class Commands
 	void add_who(CLI::App *command, bool required = true);
 	void add_run(CLI::App *command);
 	RunOptions run_options() const;
+	bool known(const std::string &name) const;
 	// Exit status of an own error: those of run and check are the command's, and the verdict's, but for these.
 	int status_of(int status) const;
 
@@ -156,18 +157,20 @@ void Commands::add_containers()
 	CheckOptions &check = arguments_.check;
 	c = add("check", "Runs a command and tells what kernel memory it left behind", [this, &check] {
 		check.run = run_options();
+		if (check.timeout.value_or(1) <= 0)
+			fail_usage("--timeout {:g}: it is a number of seconds, above 0", *check.timeout);
+		if (check.fail_nth.value_or(0) < 0)
+			fail_usage("--fail-nth {}: allocations are counted from 1; 0 is for each in turn",
+				   *check.fail_nth);
 		check.look = arguments_.look;
 		check.symbols = arguments_.symbols;
 		return beanctl::check(check);
 	});
 	add_run(c);
-	c->add_option("--timeout", check.timeout, "seconds for the command, and again for the verdict")
-	    ->type_name("S")
-	    ->check(CLI::PositiveNumber);
+	c->add_option("--timeout", check.timeout, "seconds for the command, and again for the verdict")->type_name("S");
 	auto *nth = c->add_option("--fail-nth", check.fail_nth,
 				  "its Nth allocation fails; 0: each in turn, in runs of their own")
-			->type_name("N")
-			->check(CLI::NonNegativeNumber);
+			->type_name("N");
 	c->add_flag("--keep-going", check.keep_going, "with --fail-nth 0: go on after a finding")->needs(nth);
 	c->add_option("--junit", check.junit, "the result as JUnit XML")->type_name("FILE");
 	add_look(c);
@@ -215,6 +218,12 @@ RunOptions Commands::run_options() const
 	return options;
 }
 
+bool Commands::known(const std::string &name) const
+{
+	const auto all = app_.get_subcommands([](const CLI::App *) { return true; });
+	return std::any_of(all.begin(), all.end(), [&](const CLI::App *c) { return c->get_name() == name; });
+}
+
 int Commands::status_of(int status) const
 {
 	if (called_ == "run")
@@ -234,6 +243,10 @@ int Commands::run(std::vector<std::string> words)
 		}
 	}
 	try {
+		if (!called_.empty() && called_[0] != '-' && !known(called_)) {
+			const std::string unknown = std::exchange(called_, "");
+			fail_usage("there is no command {} (beanctl --help)", unknown);
+		}
 		std::reverse(words.begin(), words.end()); // as CLI11 takes them
 		app_.parse(words);
 		return action_();

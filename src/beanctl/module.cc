@@ -10,6 +10,8 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <thread>
 
 namespace beanctl
 {
@@ -132,6 +134,17 @@ bool is_name(std::string_view text)
 	return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
 		return std::isalnum(c) != 0 || c == '_' || c == '.' || c == '-';
 	});
+}
+
+void await_files(const Container &container)
+{
+	using namespace std::chrono_literals;
+	const std::string file = proc_file(container.id, "resources");
+	for (const auto end = std::chrono::steady_clock::now() + 20s; !exists(file);
+	     std::this_thread::sleep_for(10ms)) {
+		if (std::chrono::steady_clock::now() >= end)
+			fail("{} did not appear within 20 s: the module's worker is stuck; see the kernel log", file);
+	}
 }
 
 Records container_file(const Container &container, const char *file)

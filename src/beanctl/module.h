@@ -48,6 +48,8 @@ std::optional<Container> container_of_process(pid_t pid);
 std::optional<unsigned> parse_id(std::string_view text);
 bool is_name(std::string_view text);
 
+// Its folder is made by the module's worker, which may be busy: waits until it is there.
+void await_files(const Container &container);
 Records container_file(const Container &container, const char *file);
 
 // The losses that make a verdict doubtful, as "missed rose by 3"; empty where there are none.

@@ -190,19 +190,15 @@ std::optional<Message> Launch::hear(bool wait)
 
 void Launch::find_container()
 {
-	// The module knows it before clone3() returns; the wait is for its folder, which its worker makes.
-	for (const auto end = Clock::now() + 20s; Clock::now() < end; std::this_thread::sleep_for(10ms)) {
-		const auto found = container_of_process(init_);
-		if (!found)
-			continue;
-		container_ = *found;
-		if (exists(proc_file(found->id, "resources")))
-			return;
-	}
-	if (container_.id == 0)
+	// The module knows it before clone3() returns.
+	auto found = container_of_process(init_);
+	for (const auto end = Clock::now() + 5s; !found && Clock::now() < end; found = container_of_process(init_))
+		std::this_thread::sleep_for(10ms);
+	if (!found)
 		fail("the module has no container for the pid namespace of process {}; is {} that of this kernel?",
 		     init_, proc_root());
-	fail("{} did not appear", proc_file(container_.id, "resources"));
+	container_ = *found;
+	await_files(container_);
 }
 
 void Launch::apply()
@@ -213,6 +209,7 @@ void Launch::apply()
 		name_container(container_, name, options_.id);
 		container_.name = name;
 		container_.id = options_.id != 0 ? options_.id : container_.id;
+		await_files(container_);
 	}
 	if (!options_.limits.empty())
 		set_limits(container_, options_.limits);

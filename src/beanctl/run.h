@@ -5,7 +5,7 @@
 
 #include "files.h"
 #include "init.h"
-#include "limits.h"
+#include "limit.h"
 #include "module.h"
 
 #include <csignal>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "limits.h"
+#include "limit.h"
 
 #include "error.h"
 #include "files.h"
