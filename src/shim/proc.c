@@ -102,9 +102,48 @@ static int open_entry(struct inode *inode, struct file *file)
 	return open_text(file, data & 0xff, data >> 8);
 }
 
+/* ---- ID/resources, which is written, too */
+
+/* A whole write, from its first byte; NULL or an error. */
+static char *whole_write(const char __user *from, size_t count, loff_t at)
+{
+	if (!is_administrator())
+		return ERR_PTR(-EACCES);
+	if (!count || count > MOST_WRITTEN || at)
+		return ERR_PTR(-EINVAL);
+	return memdup_user_nul(from, count);
+}
+
+static ssize_t write_resources(struct file *file, const char __user *from, size_t count, loff_t *at)
+{
+	u32 id = (unsigned long)pde_data(file_inode(file)) >> 8;
+	char *text = whole_write(from, count, *at);
+	int ret;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	mutex_lock(&bc_mutex);
+	ret = bc_set_resources(id, text, count);
+	mutex_unlock(&bc_mutex);
+	kfree(text);
+	if (ret)
+		return ret;
+	/* In force exactly when the writer goes on. */
+	bc_wait_for_frees(false);
+	return count;
+}
+
 static const struct proc_ops entry_ops = {
 	.proc_open = open_entry,
 	.proc_read = read_text,
+	.proc_lseek = default_llseek,
+	.proc_release = release_text,
+};
+
+static const struct proc_ops resources_ops = {
+	.proc_open = open_entry,
+	.proc_read = read_text,
+	.proc_write = write_resources,
 	.proc_lseek = default_llseek,
 	.proc_release = release_text,
 };
@@ -116,14 +155,9 @@ static int open_control(struct inode *inode, struct file *file)
 
 static ssize_t write_control(struct file *file, const char __user *from, size_t count, loff_t *at)
 {
-	char *text;
+	char *text = whole_write(from, count, *at);
 	int ret;
 
-	if (!is_administrator())
-		return -EACCES;
-	if (!count || count > MOST_WRITTEN || *at)
-		return -EINVAL;
-	text = memdup_user_nul(from, count);
 	if (IS_ERR(text))
 		return PTR_ERR(text);
 	mutex_lock(&bc_mutex);
@@ -153,10 +187,13 @@ static DEFINE_MUTEX(faces_mutex);
 static const struct {
 	const char *name;
 	enum bc_file file;
+	umode_t mode;
+	const struct proc_ops *ops;
 } face_files[] = {
-	{ "resources", BC_FILE_RESOURCES },
-	{ "objects", BC_FILE_OBJECTS },
-	{ "leaks", BC_FILE_LEAKS },
+	{ "resources", BC_FILE_RESOURCES, 0600, &resources_ops },
+	{ "objects", BC_FILE_OBJECTS, 0400, &entry_ops },
+	{ "leaks", BC_FILE_LEAKS, 0400, &entry_ops },
+	{ "refusals", BC_FILE_REFUSALS, 0400, &entry_ops },
 };
 
 static struct face *find_face(u32 id)
@@ -193,7 +230,8 @@ bool bc_face_add(u32 id)
 		goto out;
 	}
 	for (i = 0; i < ARRAY_SIZE(face_files); i++)
-		proc_create_data(face_files[i].name, 0400, face->dir, &entry_ops, ENTRY(face_files[i].file, id));
+		proc_create_data(face_files[i].name, face_files[i].mode, face->dir, face_files[i].ops,
+				 ENTRY(face_files[i].file, id));
 	list_add(&face->list, &faces);
 	done = true;
 out:

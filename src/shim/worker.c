@@ -16,6 +16,9 @@
 
 #include "shim.h"
 
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
 DEFINE_MUTEX(bc_mutex);
 
 static struct workqueue_struct *queue;
@@ -74,6 +77,48 @@ static void drain(u32 how)
 	rcu_barrier();
 }
 
+/* ---- what a charge near its bound waits for */
+
+static struct workqueue_struct *flush_queue;
+static struct irq_work flush_kick;
+static atomic64_t flush_asked, flush_batches_asked;
+static s64 flush_done;
+static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
+
+static void do_flush(struct work_struct *unused)
+{
+	s64 upto = atomic64_read(&flush_asked);
+
+	/* The grace period first: a task that is dead by now has put itself on its way through RCU then. */
+	bc_core_flush();
+	if (atomic64_xchg(&flush_batches_asked, 0))
+		flush_kfree_rcu();
+	rcu_barrier();
+	WRITE_ONCE(flush_done, upto);
+	wake_up_all(&flush_wait);
+}
+static DECLARE_WORK(flushing, do_flush);
+
+static void on_flush_kick(struct irq_work *unused)
+{
+	queue_work(flush_queue, &flushing);
+}
+
+void bc_kick_flush(void)
+{
+	irq_work_queue(&flush_kick);
+}
+
+bool bc_wait_for_frees(bool batches)
+{
+	s64 ticket = atomic64_inc_return(&flush_asked);
+
+	if (batches)
+		atomic64_set(&flush_batches_asked, 1);
+	queue_work(flush_queue, &flushing);
+	return wait_event_killable_timeout(flush_wait, READ_ONCE(flush_done) >= ticket, 5 * HZ) > 0;
+}
+
 static void turn(struct work_struct *unused)
 {
 	struct bc_round round;
@@ -106,6 +151,14 @@ int bc_worker_init(void)
 	queue = alloc_workqueue("beancounter", WQ_UNBOUND | WQ_FREEZABLE, 1);
 	if (!queue)
 		return -ENOMEM;
+	/* Charges wait for it: it has to run when memory is short. */
+	flush_queue = alloc_workqueue("beancounter_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+	if (!flush_queue) {
+		destroy_workqueue(queue);
+		queue = NULL;
+		return -ENOMEM;
+	}
+	init_irq_work(&flush_kick, on_flush_kick);
 	INIT_DELAYED_WORK(&work, turn);
 	init_irq_work(&kick, on_kick);
 #if !BC_KERNEL_6_12
@@ -132,6 +185,9 @@ void bc_worker_exit(void)
 	if (!queue)
 		return;
 	irq_work_sync(&kick);
+	irq_work_sync(&flush_kick);
+	cancel_work_sync(&flushing);
+	destroy_workqueue(flush_queue);
 	cancel_delayed_work_sync(&work);
 	destroy_workqueue(queue);
 	queue = NULL;
@@ -145,4 +201,28 @@ void bc_log_stop(u32 id, const char *name, const char *state, u64 objects, u64 b
 		return;
 	pr_warn("container %u%s%s stopped %s: %llu objects, %llu bytes; first %s; see /proc/beancounter/%u/leaks\n", id,
 		*name ? " " : "", name, state, objects, bytes, worst, id);
+}
+
+void bc_log_refused(u32 id, const char *name, u64 refusals, const char *task, s32 pid, const char *resource, const char *site)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	if (__ratelimit(&limit))
+		pr_warn("container %u%s%s: %llu charges refused; last %s of %s[%d] at %s; see /proc/beancounter/%u/refusals\n", id,
+			*name ? " " : "", name, refusals, resource, task, pid, site, id);
+}
+
+void bc_trace_refused(u32 id, const char *resource, const char *cause, u64 bytes, u64 site)
+{
+	trace_charge_refused(id, resource, cause, bytes, site);
+}
+
+void bc_trace_stop(u32 id, const char *name, const char *state, u64 objects, u64 bytes)
+{
+	trace_container_stop(id, name, state, objects, bytes);
+}
+
+void bc_trace_leak(u32 id, const char *verdict, const char *cache, const char *site, u64 objects, u64 bytes)
+{
+	trace_leak(id, verdict, cache, site, objects, bytes);
 }
