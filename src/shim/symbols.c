@@ -143,8 +143,9 @@ int bc_fault_ranges_init(void)
 }
 
 /*
- * By the stack, and only when a charge is about to be refused: a hook on handle_mm_fault() would cost every fault of every
- * task two calls, for a flag that only a container at its limit needs. Measured: 9,000 guest instructions a walk.
+ * By the stack, and only when a charge is about to be refused: a hook on handle_mm_fault() and its return would cost every fault
+ * of every task of the host, for a flag that only a container at its limit needs, and has no place in the task to keep it. A walk
+ * is some 8,000 guest instructions: what kmalloc_16k costs more than kmalloc_4k in tests/selftest/cost.sh, for looking for its caller.
  */
 bool bc_in_page_fault(void)
 {
