@@ -146,6 +146,11 @@ bool charge_both(Container &c, const Request &request, Severity severity, Charge
 
 } // namespace
 
+void note_forced(Container &c, Charged what, s64 amount)
+{
+	note_if_forced(account_of(c, what), account_of(c, what).held(), amount);
+}
+
 Severity severity(u32 gfp, const Site &site)
 {
 	if ((gfp & platform::kGfpNoFail) != 0 || platform::current_must_succeed())

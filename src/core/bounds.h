@@ -77,6 +77,8 @@ inline constexpr u32 kWaits = 2;
 // `attempt` counts from 0; from kWaits on the answer is never wait_first. Preemption off.
 Answer ask(Container &c, const Request &request, u32 attempt, Admission &admission);
 void give_back(const Admission &admission);
+// Something has been added whatever the bounds say: if that passes the limit it is counted as forced.
+void note_forced(Container &c, Charged what, s64 amount);
 
 // A fold has raised an account: is its bound near? Any context.
 BC_COLD void look_at_threshold(Container &c, ByteKind kind);

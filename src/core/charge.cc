@@ -64,9 +64,13 @@ void charge_forced(Container &c, Address address, Address caller, CacheKey cache
 		return;
 	}
 	const Site &site = sites[index];
-	if (site.special.is_piece())
+	if (site.special.is_piece()) {
 		c.accounts[at(site.special.piece())].add(1);
+		note_forced(c, site.special.piece(), 1);
+	}
 	count(c, site.kind, pack(site.stride));
+	if (c.mode.acquire() != static_cast<u8>(Mode::far)) // far from a bound nothing passes it
+		note_forced(c, charged_as(site.kind), site.stride.value);
 	record(c, index, site, address, 0);
 }
 

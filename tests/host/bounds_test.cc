@@ -321,9 +321,14 @@ TEST_F(Bound, WhatItsParentMadeForIt)
 	bc_object_given(ns(1), reinterpret_cast<void *>(task), kText + 0x1000);
 	EXPECT_EQ(resource("numproc")["held"], "1") << "somebody's already";
 	EXPECT_EQ(health.of(Loss::stale), 0);
+	EXPECT_EQ(resource("numproc")["forced"], "0");
 	gone(task);
 	EXPECT_EQ(raw_held(*c), Raw{});
 	EXPECT_EQ(resource("numproc")["held"], "0");
+	bound("numproc 0 0\nkmemsize 1000 1000");
+	bc_object_given(ns(1), reinterpret_cast<void *>(slabs_.make(task_.key, task_.stride)), kText + 0x1000);
+	EXPECT_EQ(resource("numproc")["forced"], "1");
+	EXPECT_EQ(resource("kmemsize")["forced"], std::to_string(9152 - 1000));
 }
 
 TEST_F(Bound, WhatIsMadeForAListener)
