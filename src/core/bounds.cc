@@ -319,6 +319,8 @@ void flush()
 	Container *c = g_switching.exchange(nullptr);
 	// Who still had the cells has left his section then.
 	bc_synchronize_rcu();
+	if (c != nullptr)
+		bc_kick_worker(); // which leaves again, where the bound is far
 	while (c != nullptr) {
 		Container *next = c->next_switching;
 		if (Cells *cells = c->own_cells.acquire(); cells != nullptr) {
