@@ -39,6 +39,10 @@ $(BUILD)/%/tests/modules build/%/tests/modules: FORCE
 	@+$(MAKE) --no-print-directory -s -C tests/modules KDIR=$$(scripts/kernel headers $*) OUT=$(BUILD)/$*/tests
 FORCE:
 
+# The user-space tool.
+$(BUILD)/beanctl build/beanctl: FORCE
+	@+$(MAKE) --no-print-directory -C src/beanctl OUT=$(BUILD)
+
 workloads:
 	@$(MAKE) --no-print-directory -s -C tests/selftest
 
@@ -58,6 +62,7 @@ soak:
 # Where modules are looked for; dkms does the same from dkms.conf.
 install: module
 	$(MAKE) -C $(KDIR) M=$(BUILD)/$$($(MAKE) -s -C $(KDIR) kernelrelease) modules_install
+	$(MAKE) --no-print-directory -C src/beanctl OUT=$(BUILD) install
 
 clean:
 	rm -rf build beancounter.ko
@@ -69,7 +74,8 @@ help:
 	@echo 'make check-vm    one kernel: KERNEL=6.1, 6.12 or debug'
 	@echo 'make soak        the long tests'
 	@echo 'make lint        formatting, clang-tidy, and what the hot path must not do'
-	@echo 'make install     installs the module (as root)'
+	@echo 'make build/beanctl  the user-space tool'
+	@echo 'make install     installs the module, beanctl, its man pages and completion (as root; PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make clean'
 	@echo 'scripts/vm --help: any command on any of Debian'"'"'s kernels'
 

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+// beanctl check: does a command leave kernel memory behind?
+#pragma once
+
+#include "table.h"
+#include "trial.h"
+
+#include <string>
+#include <vector>
+
+namespace beanctl
+{
+
+struct CheckOptions {
+	RunOptions run;
+	std::optional<double> timeout;
+	std::optional<long long> fail_nth; // 0: walk through all
+	bool keep_going = false;
+	std::string junit;
+	Look look;
+	std::vector<std::string> symbols;
+};
+
+int check(const CheckOptions &options);
+
+} // namespace beanctl
