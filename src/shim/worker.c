@@ -2,10 +2,15 @@
 /*
  * One worker for all that is slow: it turns the core's rounds, and does between them what waits for others.
  */
+#include <linux/cpu.h>
 #include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/socket.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
@@ -61,6 +66,46 @@ static void collect_unix_garbage(void)
 		sock_release(sock);
 }
 
+/*
+ * A CPU that runs nothing but kernel threads since a process died keeps that one's address space loaded, and a reference to it
+ * ("lazy TLB"), for as long as that lasts: on a quiet machine for ever. Each CPU takes pid 1's in its place.
+ */
+static struct mm_struct *other_mm;
+static DEFINE_PER_CPU(struct work_struct, lazy_work);
+
+static void leave_lazy_mm(struct work_struct *unused)
+{
+	kthread_use_mm(other_mm);
+	kthread_unuse_mm(other_mm);
+}
+
+static void drop_lazy_mms(void)
+{
+	struct task_struct *init;
+	int cpu;
+
+	rcu_read_lock();
+	init = pid_task(find_pid_ns(1, &init_pid_ns), PIDTYPE_PID);
+	if (init)
+		get_task_struct(init);
+	rcu_read_unlock();
+	if (!init)
+		return;
+	other_mm = get_task_mm(init);
+	put_task_struct(init);
+	if (!other_mm)
+		return;
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		INIT_WORK(per_cpu_ptr(&lazy_work, cpu), leave_lazy_mm);
+		schedule_work_on(cpu, per_cpu_ptr(&lazy_work, cpu));
+	}
+	for_each_online_cpu(cpu)
+		flush_work(per_cpu_ptr(&lazy_work, cpu));
+	cpus_read_unlock();
+	mmput(other_mm);
+}
+
 static void drain(u32 how)
 {
 	if (how == 0)
@@ -69,6 +114,7 @@ static void drain(u32 how)
 		rcu_barrier();
 		return;
 	}
+	drop_lazy_mms();
 	collect_unix_garbage();
 	flush_kfree_rcu();
 	rcu_barrier();
