@@ -4,7 +4,7 @@
 // never merged.
 //
 // Function names are those of 6.1 and 6.12 (kallsyms of both), with the functions that they are inlined into:
-// dup_task_struct is part of copy_process, pty_common_install of pty_unix98_install on both.
+// dup_task_struct is part of copy_process on both.
 #pragma once
 
 #include "resource.h"
@@ -31,6 +31,12 @@ inline constexpr PieceRow kPieces[] = {
     {Charged::numflock, false, "locks_alloc_lock", "",
      "fs/locks.c. A POSIX lock takes three while it is being set, of which one stays"},
     {Charged::numflock, false, "locks_alloc_lease", "", "6.12"},
+    // Debian's 6.1 has locks_alloc_lock() inlined everywhere; none of these allocates anything else.
+    {Charged::numflock, false, "flock_lock_inode", "", "6.1: flock()"},
+    {Charged::numflock, false, "posix_lock_inode", "", "6.1: fcntl()"},
+    {Charged::numflock, false, "fcntl_setlk", "", "6.1: fcntl()"},
+    {Charged::numflock, false, "fcntl_getlk", "", "6.1: fcntl()"},
+    {Charged::numflock, false, "lease_alloc", "", "6.1: leases"},
     {Charged::numsiginfo, true, "__sigqueue_alloc", "",
      "kernel/signal.c: GFP_ATOMIC only; rt signals get EAGAIN, others go without their siginfo"},
     {Charged::numtcpsock, false, "sk_prot_alloc", "TCP",
@@ -38,8 +44,8 @@ inline constexpr PieceRow kPieces[] = {
     {Charged::numtcpsock, false, "sk_clone_lock", "TCP", "an accepted one (shim/events.c)"},
     {Charged::numothersock, false, "sk_prot_alloc", "", "of every other protocol, with a cache or without"},
     {Charged::numothersock, false, "sk_clone_lock", "", "an accepted one"},
-    {Charged::numpty, false, "pty_unix98_install", "", "drivers/tty/pty.c: the two ports of a pair"},
-    {Charged::numpty, false, "pty_common_install", "", "where it is not inlined"},
+    {Charged::numpty, false, "alloc_tty_struct", "",
+     "drivers/tty/tty_io.c: the two ends of a pair. A serial line has one"},
 };
 
 } // namespace bc

@@ -50,7 +50,7 @@ inline constexpr size_t kByteKinds = 2;
 constexpr Charged charged_as(ByteKind kind) { return static_cast<Charged>(kind); }
 static_assert(charged_as(ByteKind::dcachesize) == Charged::dcachesize);
 
-// Slab objects for one of what is counted: a pseudo terminal has two struct tty_ports.
+// Slab objects for one of what is counted: a pseudo terminal has two struct ttys.
 constexpr s64 objects_for_one(Charged what) { return what == Charged::numpty ? 2 : 1; }
 
 namespace detail

@@ -25,6 +25,7 @@ int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
 
 /* layout.c: refuses where the structures are not what we were built for. */
 int bc_layout_check(void);
+bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 
 /* hooks.c */
 int bc_hooks_resolve(void);

@@ -25,7 +25,7 @@ class Bound : public Core
 		host::add_symbol(kText + 0x1000, 0x100, "copy_process");
 		host::add_symbol(kText + 0x2000, 0x100, "__sigqueue_alloc");
 		host::add_symbol(kText + 0x3000, 0x100, "alloc_empty_file");
-		host::add_symbol(kText + 0x4000, 0x100, "pty_unix98_install");
+		host::add_symbol(kText + 0x4000, 0x100, "alloc_tty_struct");
 		host::add_symbol(kText + 0x5000, 0x100, "sk_prot_alloc");
 	}
 	// 0: refused
