@@ -46,7 +46,7 @@ std::string free_name(const Container &container, const std::string &wanted)
 	const std::vector<Container> all = containers();
 	for (int n = 1;; ++n) {
 		const std::string tail = n == 1 ? "" : fmt::format(".{}", n);
-		const std::string name = wanted.substr(0, 63 - tail.size()) + tail;
+		std::string name = wanted.substr(0, 63 - tail.size()) + tail;
 		if (std::none_of(all.begin(), all.end(),
 				 [&](const Container &c) { return c.name == name && c.id != container.id; }))
 			return name;

@@ -215,23 +215,14 @@ void Launch::apply()
 		set_limits(container_, options_.limits);
 }
 
-void Launch::take(const Message &message, Outcome &outcome) const
+static void take(const Message &message, Outcome &outcome)
 {
-	switch (message.what) {
-	case Message::finished:
+	if (message.what == Message::finished)
 		outcome.status = message.value;
-		break;
-	case Message::no_exec:
+	// After `ready`, fork() is the only thing that is left to fail, and a limit or fail-nth is why.
+	if (message.what == Message::no_exec || message.what == Message::failed) {
 		outcome.executed = false;
 		outcome.exec_error = message.value;
-		break;
-	case Message::failed:
-		// fork() is the only thing that is left to fail, and a limit or fail-nth is why.
-		outcome.executed = false;
-		outcome.exec_error = message.value;
-		break;
-	default:
-		break;
 	}
 }
 

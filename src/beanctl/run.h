@@ -79,7 +79,6 @@ class Launch
 	void arm() const;
 	std::optional<Message> hear(bool wait);
 	void forward(Outcome &outcome);
-	void take(const Message &message, Outcome &outcome) const;
 	int reap();
 
 	const RunOptions &options_;

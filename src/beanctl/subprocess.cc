@@ -44,6 +44,7 @@ std::optional<std::string> output_of(const std::vector<std::string> &command)
 	posix_spawn_file_actions_adddup2(&actions, write_end.get(), STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	std::vector<char *> arguments;
+	arguments.reserve(command.size() + 1);
 	for (const std::string &word : command)
 		arguments.push_back(const_cast<char *>(word.c_str()));
 	arguments.push_back(nullptr);

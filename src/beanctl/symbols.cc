@@ -201,8 +201,9 @@ std::string Symbols::kernel_file() const
 	for (const std::string &path : paths_) {
 		if (fs::is_directory(path, error)) {
 			for (const std::string &name : {std::string("vmlinux"), "vmlinux-" + version}) {
-				if (exists(path + "/" + name))
-					return path + "/" + name;
+				const fs::path file = fs::path(path) / name;
+				if (exists(file))
+					return file;
 			}
 		} else if (fs::path(path).filename().string().starts_with("vmlinux")) {
 			return path;

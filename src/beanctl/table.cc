@@ -93,7 +93,7 @@ Table::Table(std::vector<std::string> columns, std::vector<std::string> shown)
 
 void Table::row() { rows_.emplace_back(); }
 
-void Table::cell(const std::string &column, std::string text, Colour colour)
+void Table::cell(const std::string &column, std::string_view text, Colour colour)
 {
 	rows_.back()[column] = {printable(text), colour};
 }

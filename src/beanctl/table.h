@@ -38,7 +38,7 @@ class Table
 	Table(std::vector<std::string> columns, std::vector<std::string> shown);
 
 	void row(); // a new one; cell() goes to the last
-	void cell(const std::string &column, std::string text, Colour colour = Colour::none);
+	void cell(const std::string &column, std::string_view text, Colour colour = Colour::none);
 	void cell(const std::string &column, long long number, Colour colour = Colour::none);
 	bool empty() const { return rows_.empty(); }
 

@@ -9,7 +9,7 @@
 cd "$(dirname "$0")" || exit 1
 
 # What needs little first; those that load and unload the module last.
-all=(clean hooks leak_one leak_user leak_pid exact old_format views stop since_load load_unload)
+all=(clean hooks leak_one leak_user leak_pid exact old_format views stop beanctl since_load load_unload)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 passed=0 failed=0 skipped=0
