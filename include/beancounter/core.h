@@ -34,11 +34,25 @@ struct bc_round {
 void bc_core_work(struct bc_round *round);
 
 /*
+ * The slow half of a bound: sleeps for a grace period, and then containers that came near one are counted exactly. One
+ * caller at a time; excludes nothing else.
+ */
+void bc_core_flush(void);
+
+/*
  * Task life, from tracepoints (any). `ns` is the container's pid namespace, the one at level 1. A new container is
  * made here and its ID returned, for the caller to give it its face before the forking task returns to user space; else
  * 0.
  */
 bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at_load);
+/*
+ * An object that somebody outside has made for a task of the container, e.g. its task_struct: charged to it whatever
+ * its bounds, as if allocated at `caller`. Not if it is somebody's already. any
+ */
+void bc_object_given(const void *ns, const void *object, bc_u64 caller);
+/* The same for one made on behalf of `model`: to the container that holds that, if one does. any */
+void bc_object_like(const void *object, const void *model, bc_u64 caller);
+bool bc_object_charged(const void *object); /* any */
 /* The last thread of pid 1 of the namespace is exiting. any */
 void bc_init_exited(const void *ns);
 
@@ -59,6 +73,7 @@ enum bc_file {
 	BC_FILE_RESOURCES,
 	BC_FILE_OBJECTS,
 	BC_FILE_LEAKS,
+	BC_FILE_REFUSALS,
 };
 struct bc_text {
 	char *data;
@@ -73,6 +88,8 @@ bc_u32 bc_container_id(const void *ns);
 
 /* sleep: a whole write to /proc/beancounter/control; 0 or -EINVAL, -ENOENT, -EEXIST with nothing changed. */
 int bc_control(const char *text, unsigned long length);
+/* The same to ID/resources. Exact after the next bc_wait_for_frees(). */
+int bc_set_resources(bc_u32 id, const char *text, unsigned long length);
 
 BC_END_C
 

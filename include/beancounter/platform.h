@@ -24,12 +24,14 @@ struct bc_cpu {
 
 /* What the core is told at start-up. */
 struct bc_config {
-	bc_u64 pages;	       /* page frames the ledger has to cover: highest possible address >> page shift */
-	bc_u64 ledger_most;    /* bytes the ledger may use for chunks and arrays; 0: no limit */
-	bc_u32 cpus;	       /* possible CPUs */
-	bc_u32 max_containers; /* parameter */
-	bc_u32 settle_ms;      /* parameter: the longest wait for a verdict once the tasks are gone */
-	bc_u32 hooks;	       /* hooks in the table of this kernel */
+	bc_u64 pages;		    /* page frames the ledger has to cover: highest possible address >> page shift */
+	bc_u64 ledger_most;	    /* bytes the ledger may use for chunks and arrays; 0: no limit */
+	bc_u32 cpus;		    /* possible CPUs */
+	bc_u32 max_containers;	    /* parameter */
+	bc_u32 settle_ms;	    /* parameter: the longest wait for a verdict once the tasks are gone */
+	bc_u32 hooks;		    /* hooks in the table of this kernel */
+	bc_u64 atomic_slack;	    /* parameter: bytes above the limit that GFP_ATOMIC may go */
+	const char *default_limits; /* parameter; NULL: none */
 };
 
 /* Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. */
@@ -47,6 +49,7 @@ void bc_percpu_free(void *percpu);	   /* any */
 enum bc_lock_id {
 	BC_LOCK_SITES,
 	BC_LOCK_CONTAINERS,
+	BC_LOCK_REFUSALS,
 	BC_LOCKS
 };
 unsigned long bc_lock(enum bc_lock_id lock);
@@ -56,12 +59,19 @@ void bc_synchronize_rcu(void); /* sleep: waits for every section with preemption
 void bc_cond_resched(void);    /* sleep */
 void bc_resched(void);	       /* any: what preempt_enable() does when the count falls to zero with a reschedule due */
 void bc_kick_worker(void);     /* any: bc_core_work() runs soon; by irq_work, so it takes no lock */
-bc_u64 bc_now_ms(void);	       /* any: monotonic */
+void bc_kick_flush(void);      /* any: bc_core_flush() runs soon, likewise */
+/*
+ * sleep, killable and bounded: until bc_core_flush() has run whole, and with it all that waited for RCU when this was
+ * called has been freed; `batches` too, if kfree_rcu()'s are wanted. False: it takes too long.
+ */
+bool bc_wait_for_frees(bool batches);
+bc_u64 bc_now_ms(void); /* any: monotonic */
 
 /* Copies without faulting; false where the address cannot be read. any */
 bool bc_read(void *to, const void *from, unsigned long size);
 
 /* The allocator. */
+bc_u32 bc_kmalloc_stride(unsigned long size); /* any: of the cache that serves it, 0 where none does */
 bool bc_cache_describe(const void *cache, bc_u32 *stride, bool *reclaimable, char *name, unsigned long len); /* any */
 /* The object that starts in [page + low, page + high): its exact address, 0 if the page is no slab any more. any */
 bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride);
@@ -73,6 +83,10 @@ int bc_symbol(bc_u64 address, char *text, unsigned long len);	    /* any: "funct
 int bc_pointer_text(bc_u64 address, char *text, unsigned long len); /* obeys kptr_restrict, for the current reader */
 
 /* Tasks and pid namespaces. */
+void bc_current_task(bc_s32 *host_pid, char *comm); /* any; comm has 16 bytes */
+/* Is the current task on its way through a page fault, its own or one on behalf of the kernel? Looks at the stack:
+ * slow. any */
+bool bc_in_page_fault(void);
 struct bc_tasks {
 	bc_u32 pids;	/* struct pids that still hold a number in the namespace */
 	bc_u32 zombies; /* of the tasks there */
@@ -118,6 +132,13 @@ bool bc_face_add(bc_u32 id);
 
 /* The log and trace events, from the worker only. */
 void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes, const char *worst);
+
+void bc_log_refused(bc_u32 id, const char *name, bc_u64 refusals, const char *task, bc_s32 pid, const char *resource,
+		    const char *site);
+void bc_trace_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes);
+void bc_trace_leak(bc_u32 id, const char *verdict, const char *cache, const char *site, bc_u64 objects, bc_u64 bytes);
+/* any */
+void bc_trace_refused(bc_u32 id, const char *resource, const char *cause, bc_u64 bytes, bc_u64 site);
 
 /* Totals of the kernel's slab memory, in bytes: what a host's row is made of. any */
 void bc_slab_totals(bc_u64 *unreclaimable, bc_u64 *reclaimable);

@@ -7,8 +7,6 @@
 
 #include <fmt/ranges.h>
 
-#include <sched.h>
-
 #include <chrono>
 #include <csignal>
 #include <thread>
@@ -33,26 +31,8 @@ double verdict_time()
 	return longest + static_cast<double>(std::stoll(read_whole(file))) / 1000;
 }
 
-// Kernel threads borrow the address space of the process that ran before them: an idle CPU keeps that of one that has
-// ended, and on a quiet machine it looks lost. A process that runs there, if only for a moment, makes the CPU let go.
-void visit_cpus()
-{
-	cpu_set_t all;
-	if (sched_getaffinity(0, sizeof(all), &all) != 0)
-		return; // more CPUs than the set has room for
-	for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-		cpu_set_t one;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		if (CPU_ISSET(cpu, &all))
-			sched_setaffinity(0, sizeof(one), &one);
-	}
-	sched_setaffinity(0, sizeof(all), &all);
-}
-
 void await_verdict(Trial &trial, double seconds)
 {
-	visit_cpus();
 	const auto end = Clock::now() + std::chrono::duration<double>(seconds);
 	for (auto pause = 20ms;; pause = std::min(pause * 2, 200ms)) {
 		const auto now = container_of_id(trial.container.id);
@@ -67,8 +47,6 @@ void await_verdict(Trial &trial, double seconds)
 		}
 		if (Clock::now() >= end)
 			break;
-		if (pause == 200ms)
-			visit_cpus();
 		std::this_thread::sleep_for(pause);
 	}
 	trial.no_verdict = fmt::format("container {} is still {} {:g} s after its stop", trial.container.id,

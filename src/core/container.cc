@@ -2,6 +2,7 @@
 #include "container.h"
 
 #include "health.h"
+#include "bounds.h"
 #include "lock.h"
 #include "text.h"
 
@@ -12,10 +13,9 @@ constinit Containers containers{};
 
 Held held(const Container &c, ByteKind kind)
 {
-	const ByteCounter &counter = c.bytes[static_cast<size_t>(kind)];
-	Held sum{counter.bytes(), counter.objects()};
-	platform::PreemptOff section; // the cells may be given up by the worker
-	if (const Cells *cells = c.cells.acquire(); cells != nullptr) {
+	Held sum{c.accounts[at(charged_as(kind))].held(), c.objects[static_cast<size_t>(kind)].relaxed()};
+	// Also while the container's bound is near: then they are zero, or on their way to the account.
+	if (const Cells *cells = c.own_cells.acquire(); cells != nullptr) {
 		for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
 			const Unpacked part =
 			    unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
@@ -35,9 +35,17 @@ Held held(const Container &c)
 
 s64 maxheld(Container &c, ByteKind kind)
 {
-	ByteCounter &counter = c.bytes[static_cast<size_t>(kind)];
-	counter.raise_maxheld(held(c, kind).bytes);
-	return counter.maxheld();
+	Account &account = c.accounts[at(charged_as(kind))];
+	account.raise_maxheld(held(c, kind).bytes);
+	return account.maxheld();
+}
+
+s64 failcnt(const Container &c)
+{
+	s64 sum = 0;
+	for (const Account &account : c.accounts)
+		sum += account.failcnt();
+	return sum;
 }
 
 bool Containers::init(u32 most, u32 cpus)
@@ -53,6 +61,8 @@ bool Containers::init(u32 most, u32 cpus)
 	overflow_->index = OwnerIndex{1};
 	overflow_->id = ContainerId{999999999};
 	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
+	for (Account &account : overflow_->accounts)
+		account.set({kUnlimited, kUnlimited});
 	by_index_[1].release(overflow_);
 	next_id_ = 1;
 	next_index_ = 2;
@@ -148,6 +158,8 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 		} else if (index != 0) {
 			fresh->ns.set_relaxed(ns);
 			fresh->cells.set_relaxed(cells);
+			fresh->own_cells.set_relaxed(cells);
+			begin_limits(*fresh);
 			fresh->index = OwnerIndex{static_cast<u16>(index)};
 			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
 				++next_id_;
@@ -222,7 +234,7 @@ void Containers::unpublish(Container &c)
 
 void Containers::destroy(Container *c)
 {
-	if (Cells *cells = c->cells.relaxed(); cells != nullptr)
+	if (Cells *cells = c->own_cells.relaxed(); cells != nullptr)
 		bc_percpu_free(cells);
 	bc_mem_free(c);
 }

@@ -16,6 +16,7 @@
 
 #include "atomic.h"
 #include "counter.h"
+#include "refusals.h"
 #include "types.h"
 
 #include <platform/inline.h>
@@ -57,12 +58,27 @@ struct Excused {
 	u64 bytes;
 };
 
+// Where its bytes are counted: bounds.h.
+enum class Mode : u8 {
+	far,	   // in cells
+	switching, // in the accounts, with cells of which nobody knows what is in them
+	near,	   // in the accounts alone
+};
+
 struct Container {
 	// The fast path's line.
 	Atomic<const void *> ns; // level-1 pid namespace; nullptr once its last task is gone
-	Atomic<Cells *> cells;	 // per-CPU; nullptr until there is memory: then charges go to `bytes` directly
+	Atomic<Cells *>
+	    cells; // where a charge counts; nullptr: in the accounts (no memory for cells, or a bound is near)
 	OwnerIndex index;
-	ByteCounter bytes[kByteKinds];
+	Atomic<u8> mode; // Mode; written under BC_LOCK_CONTAINERS
+	Atomic<u8> gate; // kGate*: why its charges are asked before they are made
+	Account accounts[kChargedRows];
+	Atomic<s64> objects[kByteKinds]; // the shared part, like the accounts' bytes
+	Atomic<Cells *> own_cells;	 // per-CPU, for its life; nullptr until there is memory
+	Container *next_switching;	 // bounds.cc
+	Atomic<s64> fail_nth;		 // charges until the one that is refused; 0: none
+	Refusals refusals;
 
 	Container *next_in_hash; // written under BC_LOCK_CONTAINERS, read with preemption off
 	ContainerId id;
@@ -103,6 +119,8 @@ struct Held {
 Held held(const Container &c, ByteKind kind);
 Held held(const Container &c);
 s64 maxheld(Container &c, ByteKind kind);
+// In units of the resource.
+s64 failcnt(const Container &c);
 
 class Containers
 {

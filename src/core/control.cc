@@ -3,8 +3,12 @@
 
 #include "charge.h"
 #include "error.h"
+#include "bounds.h"
+#include "bounds_text.h"
+#include "selfcheck.h"
 #include "stop.h"
 #include "text.h"
+#include "words.h"
 
 namespace bc
 {
@@ -14,38 +18,8 @@ namespace
 
 constexpr u32 kMostCommands = 64; // in one write
 
-struct Words {
-	const char *at;
-	const char *end;
-
-	// The next word, of at most `most` characters; empty at the end.
-	struct Word {
-		const char *text;
-		u32 length;
-	};
-	Word next()
-	{
-		while (at != end && (*at == ' ' || *at == '\t'))
-			++at;
-		const char *start = at;
-		while (at != end && *at != ' ' && *at != '\t')
-			++at;
-		return {start, static_cast<u32>(at - start)};
-	}
-	bool done() { return next().length == 0; }
-};
-
-bool is(Words::Word w, const char *text)
-{
-	for (u32 i = 0; i < w.length; ++i) {
-		if (text[i] == 0 || w.text[i] != text[i])
-			return false;
-	}
-	return text[w.length] == 0;
-}
-
 // 1 to 9 digits, not zero.
-bool parse_id(Words::Word w, ContainerId &id)
+bool parse_id(Word w, ContainerId &id)
 {
 	if (w.length == 0 || w.length > 9)
 		return false;
@@ -65,7 +39,7 @@ bool name_character(char c)
 	       c == '-';
 }
 
-bool parse_name(Words::Word w, char (&name)[64])
+bool parse_name(Word w, char (&name)[64])
 {
 	if (w.length == 0 || w.length > 63)
 		return false;
@@ -82,21 +56,27 @@ bool parse_name(Words::Word w, char (&name)[64])
 
 bool parse_command(const char *line, u32 length, Command &command)
 {
-	Words words{line, line + length};
-	const Words::Word verb = words.next();
+	Words words{line, length};
+	const Word verb = words.next();
 	command = Command{};
-	if (is(verb, "name")) {
+	if (verb.is("name")) {
 		command.verb = Command::Verb::name;
 		if (!parse_id(words.next(), command.id) || !parse_name(words.next(), command.name))
 			return false;
-		const Words::Word last = words.next();
+		const Word last = words.next();
 		return last.length == 0 || (parse_id(last, command.new_id) && words.done());
 	}
-	if (is(verb, "dismiss")) {
+	if (verb.is("dismiss")) {
 		command.verb = Command::Verb::dismiss;
 		return parse_id(words.next(), command.id) && words.done();
 	}
-	if (is(verb, "self-check")) {
+	if (verb.is("fail-nth")) {
+		command.verb = Command::Verb::fail_nth;
+		const bool id = parse_id(words.next(), command.id);
+		const Word n = words.next();
+		return id && parse_amount(n.text, n.length, command.n) && command.n != kUnlimited && words.done();
+	}
+	if (verb.is("self-check")) {
 		command.verb = Command::Verb::self_check;
 		return words.done();
 	}
@@ -117,6 +97,8 @@ int check(const Command *commands, u32 index)
 		return kNoEntry;
 	if (command.verb == Command::Verb::dismiss)
 		return stopped(c->current()) ? 0 : kInvalid;
+	if (command.verb == Command::Verb::fail_nth)
+		return c->current() == State::running ? 0 : kInvalid;
 	const Container *same = containers.find_name(command.name);
 	if (same != nullptr && same != c)
 		return kExists;
@@ -137,8 +119,10 @@ int check(const Command *commands, u32 index)
 
 void apply(const Command &command)
 {
-	if (command.verb == Command::Verb::self_check)
+	if (command.verb == Command::Verb::self_check) {
+		self_check();
 		return;
+	}
 	Container *c = containers.find_id(command.id);
 	if (c == nullptr)
 		return;
@@ -146,6 +130,10 @@ void apply(const Command &command)
 		c->dismissed.set_relaxed(1);
 		c->next_look_ms = 0;
 		bc_kick_worker();
+		return;
+	}
+	if (command.verb == Command::Verb::fail_nth) {
+		arm_fail_nth(*c, command.n);
 		return;
 	}
 	copy_text(c->name, sizeof(c->name), command.name);
@@ -162,29 +150,67 @@ void apply(const Command &command)
 
 } // namespace bc
 
+namespace bc
+{
+
+namespace
+{
+
+// Reads a write line by line into at most `most` of Parsed; the number, or an error. An empty line is not understood.
+template <class Parsed, class Parse, class Check>
+int parse_lines(const char *text, unsigned long length, Parsed *parsed, u32 most, Parse &&parse, Check &&check)
+{
+	u32 count = 0;
+	for (unsigned long start = 0; start < length;) {
+		unsigned long end = start;
+		while (end < length && text[end] != '\n')
+			++end;
+		if (count == most || !parse(text + start, static_cast<u32>(end - start), parsed[count]))
+			return kInvalid;
+		if (const int error = check(count); error != 0)
+			return error;
+		++count;
+		start = end + 1;
+	}
+	return count == 0 ? kInvalid : static_cast<int>(count);
+}
+
+} // namespace
+
+} // namespace bc
+
 extern "C" int bc_control(const char *text, unsigned long length)
 {
 	using namespace bc;
 	auto *commands = static_cast<Command *>(bc_big_alloc(kMostCommands * sizeof(Command)));
 	if (commands == nullptr)
 		return kNoMemory;
-	int result = 0;
-	u32 count = 0;
-	for (unsigned long start = 0; start < length && result == 0;) {
-		unsigned long end = start;
-		while (end < length && text[end] != '\n')
-			++end;
-		if (count == kMostCommands ||
-		    !parse_command(text + start, static_cast<u32>(end - start), commands[count]))
-			result = kInvalid;
-		else
-			result = check(commands, count++);
-		start = end + 1;
-	}
-	if (result == 0 && count == 0)
-		result = kInvalid;
-	for (u32 i = 0; result == 0 && i < count; ++i)
+	const int count = parse_lines(text, length, commands, kMostCommands, parse_command,
+				      [&](u32 index) { return check(commands, index); });
+	for (int i = 0; i < count; ++i)
 		apply(commands[i]);
 	bc_big_free(commands);
-	return result;
+	return count < 0 ? count : 0;
+}
+
+extern "C" int bc_set_resources(bc_u32 id, const char *text, unsigned long length)
+{
+	using namespace bc;
+	Container *c = containers.find_id(ContainerId{id});
+	if (c == nullptr)
+		return kNoEntry;
+	if (c == containers.overflow()) // shared by whoever had no room
+		return kInvalid;
+	auto *settings = static_cast<Setting *>(bc_big_alloc(kMostCommands * sizeof(Setting)));
+	if (settings == nullptr)
+		return kNoMemory;
+	const int count = parse_lines(text, length, settings, kMostCommands, parse_setting, [](u32) { return 0; });
+	for (int i = 0; i < count; ++i) {
+		if (settings[i].what == Charged::kCount)
+			reset_counts(*c);
+		else
+			set_bounds(*c, settings[i].what, settings[i].bounds);
+	}
+	bc_big_free(settings);
+	return count < 0 ? count : 0;
 }

@@ -12,11 +12,13 @@ struct Command {
 	enum class Verb : u8 {
 		name,
 		dismiss,
+		fail_nth,
 		self_check
 	} verb;
 	ContainerId id;
 	ContainerId new_id; // 0: keep
 	char name[64];
+	s64 n; // of fail-nth
 };
 
 // One line without its newline; false where it is not understood.

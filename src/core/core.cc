@@ -5,7 +5,9 @@
 #include "charge.h"
 #include "control.h"
 #include "error.h"
+#include "bounds.h"
 #include "render.h"
+#include "selfcheck.h"
 #include "stop.h"
 #include "unowned.h"
 
@@ -31,7 +33,13 @@ int bc_core_init(const struct bc_config *config)
 {
 	g_config = *config;
 	health.reset();
+	self_checked.runs.set_relaxed(0);
+	self_checked.slots.set_relaxed(0);
+	self_checked.bad.set_relaxed(0);
 	stopper.init(config->settle_ms);
+	limits_init(config->cpus, static_cast<s64>(config->atomic_slack));
+	if (config->default_limits != nullptr && !set_default_bounds(config->default_limits))
+		return kInvalid;
 	if (sites.init() && containers.init(config->max_containers, config->cpus) &&
 	    bc_ledger.init(config->pages, config->ledger_most))
 		return 0;
@@ -65,6 +73,35 @@ bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at
 		c->init.set_relaxed(host_pid); // made in a charge, which did not know its first task
 	return made ? c->id.value : 0;
 }
+
+void bc_object_given(const void *ns, const void *object, bc_u64 caller)
+{
+	platform::PreemptOff section;
+	const void *cache = platform::cache_of(object);
+	if (Container *c = containers.find(ns); c != nullptr && cache != nullptr)
+		charge_forced(*c, Address{reinterpret_cast<u64>(object)}, Address{caller},
+			      CacheKey{reinterpret_cast<u64>(cache)});
+}
+
+void bc_object_like(const void *object, const void *model, bc_u64 caller)
+{
+	platform::PreemptOff section;
+	const Slot slot = bc_ledger.peek(Address{reinterpret_cast<u64>(model)});
+	const void *cache = platform::cache_of(object);
+	if (slot.empty() || cache == nullptr)
+		return;
+	if (Container *c = containers.at(slot.owner()); c != nullptr)
+		charge_forced(*c, Address{reinterpret_cast<u64>(object)}, Address{caller},
+			      CacheKey{reinterpret_cast<u64>(cache)});
+}
+
+bool bc_object_charged(const void *object)
+{
+	platform::PreemptOff section;
+	return bc_ledger.holds(Address{reinterpret_cast<u64>(object)});
+}
+
+void bc_core_flush(void) { flush(); }
 
 void bc_init_exited(const void *ns)
 {
@@ -116,6 +153,9 @@ int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 		break;
 	case BC_FILE_LEAKS:
 		complete = render_leaks(out, *c);
+		break;
+	case BC_FILE_REFUSALS:
+		render_refusals(out, *c);
 		break;
 	}
 	if (!complete || text->failed) {

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-// Counting charges per CPU.
+// Counting charges.
 //
-// A container has one Cell on each CPU for each kind of bytes. A cell packs two signed numbers into one word, bytes in
-// the low half and objects in the high half, so that a charge is one add of one register (no lock prefix, safe against
-// interrupts) and one comparison. Past +-kBatch bytes the cell is emptied into the container's atomics.
+// An Account is the shared part of one resource of one container: what is held, and its bounds. Pieces (numproc and so
+// on) are counted there directly.
 //
-// held = atomic + the sum of all cells. The sum is exact when nothing is being charged; while charges run it can be off
-// by what moves between the reads, and a fold in flight (cell emptied, atomic not yet raised) can hide up to kBatch for
-// a moment. The verdict about a stopped container is immune: only frees run there, and zero is looked at again after
-// synchronize_rcu(), which every fold precedes (hooks run with preemption off).
+// Bytes are counted per CPU as long as their bounds are far. A container has one Cells on each CPU. A cell packs two
+// signed numbers into one word, bytes in the low half and objects in the high half, so that a charge is one add of one
+// register (no lock prefix, safe against interrupts) and one comparison. Past +-kBatch bytes the cell is emptied into
+// the account.
+//
+// held = account + the sum of all cells. The sum is exact when nothing is being charged; while charges run it can be
+// off by what moves between the reads, and a fold in flight (cell emptied, account not yet raised) can hide up to
+// kBatch for a moment. The verdict about a stopped container is immune: only frees run there, and zero is looked at
+// again after synchronize_rcu(), which every fold precedes (hooks run with preemption off). Near a bound there are no
+// cells (bounds.h).
 #pragma once
 
 #include "atomic.h"
@@ -51,27 +56,70 @@ constexpr bool wants_fold(u64 packed)
 static_assert(!wants_fold(0) && !wants_fold(pack(Stride{16384})) && wants_fold(pack(Stride{16385})));
 static_assert(wants_fold(u64{0} - pack(Stride{16385})) && !wants_fold(u64{0} - pack(Stride{16384})));
 
-// The shared part of one kind of bytes of one container.
-class ByteCounter
+struct Bounds {
+	s64 barrier;
+	s64 limit;
+	bool operator==(const Bounds &) const = default;
+	bool finite() const { return barrier != kUnlimited || limit != kUnlimited; }
+};
+
+// Amounts are bytes, or objects. A container's memory begins as zeroes: set() comes before the first charge.
+class Account
 {
       public:
-	void fold(Unpacked part)
+	s64 held() const { return held_.relaxed(); }
+	s64 maxheld() const { return maxheld_.relaxed(); }
+	s64 failcnt() const { return failcnt_.relaxed(); }
+	s64 forced() const { return forced_.relaxed(); }
+	s64 waited() const { return waited_.relaxed(); }
+	Bounds bounds() const { return {barrier_.relaxed(), limit_.relaxed()}; }
+
+	// Adds whatever the bounds say; returns what is held then.
+	s64 add(s64 amount)
 	{
-		objects_.add(part.objects);
-		const s64 now = bytes_.add(part.bytes);
-		if (part.bytes > 0)
+		const s64 now = held_.add(amount);
+		if (amount > 0)
 			maxheld_.raise(now);
+		return now;
+	}
+	// Adds if at most `most` is held afterwards, reaching it being allowed. A failed attempt shows nowhere.
+	bool reserve(s64 amount, s64 most)
+	{
+		s64 now = held_.relaxed();
+		do {
+			if (now > most - amount)
+				return false;
+		} while (!held_.compare_exchange(now, now + amount));
+		maxheld_.raise(now + amount);
+		return true;
+	}
+	void refused() { failcnt_.add(1); }
+	void let_through(s64 amount) { forced_.add(amount); }
+	void wait() { waited_.add(1); }
+
+	void set(Bounds bounds)
+	{
+		barrier_.set_relaxed(bounds.barrier);
+		limit_.set_relaxed(bounds.limit);
+	}
+	void raise_maxheld(s64 v) { maxheld_.raise(v); }
+	// Charges that run meanwhile may be lost from what is cleared, never from what is held.
+	void reset(s64 held_now)
+	{
+		maxheld_.set_relaxed(held_now);
+		failcnt_.set_relaxed(0);
+		forced_.set_relaxed(0);
+		waited_.set_relaxed(0);
 	}
 
-	s64 bytes() const { return bytes_.relaxed(); }
-	s64 objects() const { return objects_.relaxed(); }
-	s64 maxheld() const { return maxheld_.relaxed(); }
-	void raise_maxheld(s64 v) { maxheld_.raise(v); }
-
       private:
-	Atomic<s64> bytes_;
-	Atomic<s64> objects_;
-	Atomic<s64> maxheld_; // exact within CPUs x kBatch: a peak inside the cells is not seen
+	Atomic<s64> held_;
+	Atomic<s64> maxheld_; // of bytes exact within CPUs x kBatch: a peak inside the cells is not seen
+	Atomic<s64> barrier_;
+	Atomic<s64> limit_;
+	Atomic<s64> failcnt_;
+	Atomic<s64> forced_; // let through above the limit
+	Atomic<s64> waited_; // times that a task waited for RCU before it was refused or not
 };
 
 } // namespace bc

@@ -8,7 +8,7 @@
 //
 // The object is charged after the original has run, when its cache is known for certain, and before anybody else can
 // know its address.
-#include "charge.h"
+#include "admit.h"
 
 #include <platform/inline.h>
 
@@ -38,34 +38,16 @@ bool real(const void *object) { return reinterpret_cast<unsigned long>(object) >
 // that tracer.
 extern "C" unsigned long bc_return_to_handler;
 
-// The container of a namespace that is not the one this CPU charged last; nullptr where it is too late for one.
-BC_COLD bc::Container *other_container(const void *ns)
+// An object that a bound refuses after it was made: nobody has seen it, so it goes back. A free like any other, of
+// something that is not in the ledger.
+BC_COLD void *charged_late(void *object, CacheKey cache, unsigned long caller, Gfp gfp)
 {
-	if (ns == nullptr)
-		return nullptr;
-	bc::Container *c = bc::containers.find(ns);
-	if (c == nullptr) {
-		// A task whose container nobody saw start: older than the module and missed by the walk at load, or
-		// without memory at its fork.
-		bool made;
-		c = bc::containers.find_or_make(ns, 0, "", true, made);
-		if (c == nullptr)
-			return nullptr;
-		if (made)
-			bc_kick_worker();
+	if (!bc::admit_late(object, Address{caller}, cache, gfp)) {
+		bc_mem_free(object);
+		object = nullptr;
 	}
-	bc::platform::set_cpu_last(c);
-	return c;
-}
-
-// The container of the current task. Preemption off.
-BC_HOT bc::Container *current_container()
-{
-	const void *ns = bc::platform::current_namespace();
-	auto *last = static_cast<bc::Container *>(bc::platform::cpu_last());
-	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns && ns != nullptr, true))
-		return last;
-	return other_container(ns);
+	bc::platform::in_flight_leave();
+	return object;
 }
 
 // Charges one object to the current container, and leaves the wrapper.
@@ -74,9 +56,15 @@ BC_HOT bc::Container *current_container()
 	if (__builtin_expect(real(object), true)) {
 		if (__builtin_expect(caller == bc_return_to_handler, false))
 			caller = bc_true_caller();
-		bc::platform::PreemptOff section;
-		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
-			bc::charge(*c, Address{reinterpret_cast<bc::u64>(object)}, Address{caller}, cache, gfp);
+		bool done = true;
+		{
+			bc::platform::PreemptOff section;
+			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
+				done = bc::charge(*c, Address{reinterpret_cast<bc::u64>(object)}, Address{caller},
+						  cache, gfp);
+		}
+		if (__builtin_expect(!done, false))
+			return charged_late(object, cache, caller, gfp);
 	}
 	bc::platform::in_flight_leave();
 	return object;
@@ -84,8 +72,38 @@ BC_HOT bc::Container *current_container()
 
 CacheKey key(const void *cache) { return CacheKey{reinterpret_cast<bc::u64>(cache)}; }
 
-// The same for an object whose cache only its page knows.
-[[gnu::noinline]] [[maybe_unused]] void *charged_by_page(void *object, unsigned long caller, Gfp gfp)
+Address site_of(unsigned long caller)
+{
+	return Address{__builtin_expect(caller == bc_return_to_handler, false) ? bc_true_caller() : caller};
+}
+
+// ---- the object's cache is an argument
+
+BC_HOT void *charged_cache(void *object, const void *cache, unsigned long caller, Gfp gfp)
+{
+	return charged(object, key(cache), caller, gfp);
+}
+
+BC_COLD bc::Wanted want_cache(const void *cache, unsigned long caller, Gfp gfp)
+{
+	return {site_of(caller), key(cache), 0, 1, bc::ByteKind::kmemsize, gfp, false};
+}
+
+BC_COLD void *settled(const bc::Admission &admission, const bc::Wanted &wanted, void *object, CacheKey cache)
+{
+	bc::settle(admission, &object, real(object) ? 1 : 0, wanted.caller, cache, wanted.gfp);
+	bc::platform::in_flight_leave();
+	return object;
+}
+
+BC_COLD void *settled_cache(const bc::Admission &admission, const bc::Wanted &wanted, void *object, const void *cache)
+{
+	return settled(admission, wanted, object, key(cache));
+}
+
+// ---- only the object's page knows
+
+[[gnu::noinline]] [[maybe_unused]] void *charged_by_page(void *object, unsigned long, unsigned long caller, Gfp gfp)
 {
 	const void *cache = real(object) ? bc::platform::cache_of(object) : nullptr;
 	if (cache == nullptr) { // kmalloc(0), no memory, or page-backed and charged by the inner hook
@@ -95,29 +113,93 @@ CacheKey key(const void *cache) { return CacheKey{reinterpret_cast<bc::u64>(cach
 	return charged(object, key(cache), caller, gfp);
 }
 
-// Page-backed: the function hooked is the allocator's own, so the caller has to be looked for.
-[[gnu::noinline]] void *charged_pages(void *object, unsigned long size, Gfp gfp)
+[[maybe_unused]] BC_COLD bc::Wanted want_by_page(unsigned long size, unsigned long caller, Gfp gfp)
+{
+	const bc::u32 stride = bc_kmalloc_stride(size); // 0: the inner hook's
+	const bool reclaimable = (gfp & bc::platform::kGfpReclaimable) != 0;
+	return {site_of(caller),
+		bc::kUnknown,
+		stride,
+		stride != 0,
+		reclaimable ? bc::ByteKind::dcachesize : bc::ByteKind::kmemsize,
+		gfp,
+		false};
+}
+
+[[maybe_unused]] BC_COLD void *settled_by_page(const bc::Admission &admission, const bc::Wanted &wanted, void *object,
+					       unsigned long)
+{
+	const void *cache = real(object) ? bc::platform::cache_of(object) : nullptr;
+	return settled(admission, wanted, cache == nullptr ? nullptr : object, key(cache));
+}
+
+// ---- whole pages. The function hooked is the allocator's own, so the caller has to be looked for.
+
+unsigned long pages_bytes(unsigned long size)
+{
+	unsigned long bytes = bc::kPageSize;
+	while (bytes < size)
+		bytes <<= 1;
+	return bytes;
+}
+
+[[gnu::noinline]] void *charged_pages(void *object, unsigned long size, unsigned long, Gfp gfp)
 {
 	if (!real(object)) {
 		bc::platform::in_flight_leave();
 		return object;
 	}
-	unsigned long bytes = bc::kPageSize;
-	while (bytes < size)
-		bytes <<= 1;
-	return charged(object, CacheKey{bytes}, bc_true_caller(), gfp);
+	return charged(object, CacheKey{pages_bytes(size)}, bc_true_caller(), gfp);
 }
 
-[[gnu::noinline]] int charged_bulk(int count, void **objects, const void *cache, unsigned long caller, Gfp gfp)
+BC_COLD bc::Wanted want_pages(unsigned long size, unsigned long, Gfp gfp)
+{
+	const unsigned long bytes = pages_bytes(size);
+	// KMALLOC_MAX_SIZE is 4 MiB, include/linux/slab.h: more fails in the original, and would not fit a stride.
+	const bc::s64 count = bytes <= bc::kMostPages ? 1 : 0;
+	return {Address{bc_true_caller()}, CacheKey{bytes}, 0, count, bc::ByteKind::kmemsize, gfp, true};
+}
+
+BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wanted, void *object, unsigned long)
+{
+	return settled(admission, wanted, object, wanted.cache);
+}
+
+// ---- many at a time
+
+[[gnu::noinline]] int charged_bulk(int count, const void *cache, unsigned long, void **objects, unsigned long caller,
+				   Gfp gfp)
 {
 	if (__builtin_expect(count > 0 && caller == bc_return_to_handler, false))
 		caller = bc_true_caller();
 	for (int i = 0; i < count; ++i) {
-		bc::platform::PreemptOff section;
-		if (bc::Container *c = current_container(); __builtin_expect(c != nullptr, true))
-			bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller}, key(cache),
-				   gfp);
+		bool done = true;
+		{
+			bc::platform::PreemptOff section;
+			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
+				done = bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller},
+						  key(cache), gfp);
+		}
+		if (__builtin_expect(!done, false) && !bc::admit_late(objects[i], Address{caller}, key(cache), gfp)) {
+			// All or none: frees uncharge those that were charged.
+			for (int n = 0; n < count; ++n)
+				bc_mem_free(objects[n]);
+			count = 0;
+		}
 	}
+	bc::platform::in_flight_leave();
+	return count;
+}
+
+BC_COLD bc::Wanted want_bulk(const void *cache, unsigned long count, void **, unsigned long caller, Gfp gfp)
+{
+	return {site_of(caller), key(cache), 0, static_cast<bc::s64>(count), bc::ByteKind::kmemsize, gfp, false};
+}
+
+BC_COLD int settled_bulk(const bc::Admission &admission, const bc::Wanted &wanted, int count, const void *cache,
+			 unsigned long, void **objects)
+{
+	bc::settle(admission, objects, count > 0 ? count : 0, wanted.caller, key(cache), wanted.gfp);
 	bc::platform::in_flight_leave();
 	return count;
 }
@@ -145,15 +227,34 @@ void bc_free_bulk(unsigned long count, void **objects)
 }
 
 // ---- allocations
+//
+// BC_WRAP(ret, name, params, args, site, gate, family, of): `site` is the caller's address; `gate` says which gates
+// (bounds.h) send it into the gated half, which asks the bounds before it calls the original; `family` and `of` are how
+// the object's cache is known: by its pointer, by its page, by its size in pages.
 
-#define BC_WRAP(ret, name, params, args, charge_it)                                                                    \
+#define BC_WRAP(ret, name, params, args, site, gate, family, of)                                                       \
 	BC_BODY(ret, name, params);                                                                                    \
+	BC_COLD static ret bc_gated_##name([[maybe_unused]] unsigned long from, params)                                \
+	{                                                                                                              \
+		const bc::Wanted wanted = want_##family(of, site, gfp);                                                \
+		bc::Admission admission;                                                                               \
+		if (!bc::admit(wanted, admission)) {                                                                   \
+			bc::platform::in_flight_leave();                                                               \
+			return 0;                                                                                      \
+		}                                                                                                      \
+		ret result = __SCT__bc_body_##name(args);                                                              \
+		if (admission.c == nullptr)                                                                            \
+			return charged_##family(result, of, site, gfp);                                                \
+		return settled_##family(admission, wanted, result, of);                                                \
+	}                                                                                                              \
 	ret bc_wrap_##name(params)                                                                                     \
 	{                                                                                                              \
-		const unsigned long from = caller();                                                                   \
+		[[maybe_unused]] const unsigned long from = caller();                                                  \
 		bc::platform::in_flight_enter();                                                                       \
-		ret result = __SCT__bc_body_##name args;                                                               \
-		return charge_it;                                                                                      \
+		if (__builtin_expect(bc::gates.gate.relaxed() != 0, false))                                            \
+			return bc_gated_##name(from, args);                                                            \
+		ret result = __SCT__bc_body_##name(args);                                                              \
+		return charged_##family(result, of, site, gfp);                                                        \
 	}
 #define BC_P(...) __VA_ARGS__
 
@@ -167,41 +268,38 @@ void bc_free_bulk(unsigned long count, void **objects)
 #define BC_BUCKET_ARG
 #endif
 
-BC_WRAP(void *, kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), (s, gfp), charged(result, key(s), from, gfp))
-BC_WRAP(void *, kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), (s, lru, gfp),
-	charged(result, key(s), from, gfp))
-BC_WRAP(void *, kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), (s, gfp, node),
-	charged(result, key(s), from, gfp))
-BC_WRAP(void *, __kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), (s, gfp, size),
-	charged(result, key(s), from, gfp))
+BC_WRAP(void *, kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from, small, cache, s)
+BC_WRAP(void *, kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from, small, cache,
+	s)
+BC_WRAP(void *, kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from, small, cache,
+	s)
+BC_WRAP(void *, __kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from, small,
+	cache, s)
 BC_WRAP(void *, __kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
-	(s, gfp, node, size), charged(result, key(s), from, gfp))
-BC_WRAP(void *, __kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), (size, gfp), charged_by_page(result, from, gfp))
+	BC_P(s, gfp, node, size), from, small, cache, s)
+BC_WRAP(void *, __kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, small, by_page, size)
 BC_WRAP(void *, __kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
-	(size, BC_BUCKET_ARG gfp, node), charged_by_page(result, from, gfp))
+	BC_P(size, BC_BUCKET_ARG gfp, node), from, small, by_page, size)
 BC_WRAP(void *, __kmalloc_node_track_caller_noprof,
 	BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
-	(size, BC_BUCKET_ARG gfp, node, caller_arg),
-	charged_by_page(result, (static_cast<void>(from), caller_arg), gfp))
-BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), (size, gfp, node),
-	(static_cast<void>(from), charged_pages(result, size, gfp)))
+	BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, small, by_page, size)
+BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any,
+	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
-	(s, gfp, count, objects), charged_bulk(result, objects, s, from, gfp))
+	BC_P(s, gfp, count, objects), from, small, bulk, BC_P(s, count, objects))
 
 #else // 6.1
 
-BC_WRAP(void *, kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), (s, gfp), charged(result, key(s), from, gfp))
-BC_WRAP(void *, kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), (s, lru, gfp),
-	charged(result, key(s), from, gfp))
-BC_WRAP(void *, kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), (s, gfp, node),
-	charged(result, key(s), from, gfp))
+BC_WRAP(void *, kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from, small, cache, s)
+BC_WRAP(void *, kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from, small, cache, s)
+BC_WRAP(void *, kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from, small, cache, s)
 BC_WRAP(void *, __kmem_cache_alloc_node,
 	BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
-	(s, gfp, node, size, caller_arg), charged(result, key(s), (static_cast<void>(from), caller_arg), gfp))
-BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), (size, gfp, node),
-	(static_cast<void>(from), charged_pages(result, size, gfp)))
+	BC_P(s, gfp, node, size, caller_arg), caller_arg, small, cache, s)
+BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any, pages,
+	size)
 BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
-	(s, gfp, count, objects), charged_bulk(result, objects, s, from, gfp))
+	BC_P(s, gfp, count, objects), from, small, bulk, BC_P(s, count, objects))
 
 #endif
 

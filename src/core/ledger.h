@@ -95,6 +95,19 @@ class Ledger
 		return slot;
 	}
 
+	// Is anything recorded for the object at `address`? Who holds a reference to it may believe the answer.
+	Slot peek(Address address) const
+	{
+		const u64 page = platform::page_index(address.value);
+		if (page >= limit_)
+			return Slot{};
+		const u64 seen = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)].acquire();
+		if (seen == 0 || !is_array(seen))
+			return Slot{seen};
+		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> (seen & kTagMask)].acquire()};
+	}
+	bool holds(Address address) const { return !peek(address).empty(); }
+
 	// One recorded object, as a walker sees it.
 	struct Found {
 		Slot slot;

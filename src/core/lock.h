@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-// The two locks of the core, as guards. Both are raw spinlocks with interrupts off, both are leaves (nothing is locked
+// The locks of the core, as guards. All are raw spinlocks with interrupts off, all are leaves (nothing is locked
 // inside, nothing is called but what platform.h marks "any"), so there is no order between them.
 //
 //   BC_LOCK_SITES	   the site table's free entries, the cache names
-//   BC_LOCK_CONTAINERS   the table and the hash of containers, ids, names
+//   BC_LOCK_CONTAINERS   the table and the hash of containers, ids, names; modes and gates
+//   BC_LOCK_REFUSALS     the rings of refusals
 #pragma once
 
 #include <beancounter/platform.h>

@@ -16,5 +16,6 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected);
 void render_resources(Text &out, Container &c);
 bool render_objects(Text &out, const Container &c); // false: no memory
 bool render_leaks(Text &out, const Container &c);
+void render_refusals(Text &out, const Container &c);
 
 } // namespace bc

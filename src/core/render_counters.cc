@@ -4,6 +4,9 @@
 
 #include "charge.h"
 #include "container.h"
+#include "bounds.h"
+#include "lock.h"
+#include "selfcheck.h"
 
 #include <initializer_list>
 
@@ -15,19 +18,30 @@ namespace
 
 struct Row {
 	s64 held, maxheld;
-	u64 barrier, limit;
+	s64 barrier, limit;
 	s64 failcnt;
+	s64 forced, waited;
 };
 
-Row row_of(Container &c, size_t resource)
+constexpr Row kNothing{0, 0, kUnlimited, kUnlimited, 0, 0, 0};
+
+// In units of the resource, of which half a one counts as one.
+Row row_of(Container &c, Charged what)
 {
-	for (size_t k = 0; k < kByteKinds; ++k) {
-		if (static_cast<size_t>(kByteResource[k]) == resource) {
-			const auto kind = static_cast<ByteKind>(k);
-			return {held(c, kind).bytes, maxheld(c, kind), kUnlimited, kUnlimited, 0};
-		}
+	if (what == Charged::kCount)
+		return kNothing;
+	const Account &account = c.accounts[at(what)];
+	const Bounds bounds = bounds_of(c, what);
+	const s64 times = objects_for_one(what);
+	auto units = [&](s64 objects) { return objects <= 0 ? 0 : (objects + times - 1) / times; };
+	Row row{units(account.held()), units(account.maxheld()), bounds.barrier,  bounds.limit,
+		account.failcnt(),     units(account.forced()),	 account.waited()};
+	if (at(what) < kByteKinds) {
+		const auto kind = static_cast<ByteKind>(what);
+		row.held = held(c, kind).bytes;
+		row.maxheld = maxheld(c, kind);
 	}
-	return {0, 0, kUnlimited, kUnlimited, 0};
+	return row;
 }
 
 // uid in 10, two blanks, the name left in 12, five numbers in 20 with a blank before each: 129 characters.
@@ -35,7 +49,7 @@ void old_row(Text &out, const char *uid, const char *name, const Row &r)
 {
 	out.right(uid, 10).put("  ").left(name, 12);
 	out.put(' ').right(r.held, 20).put(' ').right(r.maxheld, 20);
-	out.put(' ').right(static_cast<s64>(r.barrier), 20).put(' ').right(static_cast<s64>(r.limit), 20);
+	out.put(' ').right(r.barrier, 20).put(' ').right(r.limit, 20);
 	out.put(' ').right(r.failcnt, 20).put('\n');
 }
 
@@ -53,7 +67,7 @@ template <class RowOf> void old_rows(Text &out, u32 id, RowOf &&row)
 
 void old_rows(Text &out, Container &c)
 {
-	old_rows(out, c.id.value, [&](size_t r) { return row_of(c, r); });
+	old_rows(out, c.id.value, [&](size_t r) { return row_of(c, kResources[r].charged); });
 }
 
 // The host's own: the kernel's totals less what the containers hold.
@@ -69,20 +83,17 @@ void host_rows(Text &out)
 	containers.each(subtract);
 	subtract(*containers.overflow());
 	old_rows(out, 0, [&](size_t r) {
-		for (size_t k = 0; k < kByteKinds; ++k) {
-			if (static_cast<size_t>(kByteResource[k]) == r) {
-				const s64 v = rest[k] < 0 ? 0 : rest[k];
-				return Row{v, v, kUnlimited, kUnlimited, 0};
-			}
-		}
-		return Row{0, 0, kUnlimited, kUnlimited, 0};
+		Row row = kNothing;
+		if (const size_t k = at(kResources[r].charged); k < kByteKinds)
+			row.held = row.maxheld = rest[k] < 0 ? 0 : rest[k];
+		return row;
 	});
 }
 
 // Calls visit for each container, newest ID first, those for which `wanted` says so.
 template <class Wanted, class Visit> void by_id(Wanted &&wanted, Visit &&visit)
 {
-	for (u64 below = kUnlimited;;) {
+	for (u64 below = ~u64{0};;) {
 		Container *next = nullptr;
 		containers.each([&](Container &c) {
 			if (c.id.value < below && wanted(c) && (next == nullptr || c.id > next->id))
@@ -104,7 +115,7 @@ void container_row(Text &out, Container &c)
 	const Held h = held(c);
 	const State state = c.current();
 	out.field(c.id.value, 9).field(c.name, 12).field(kStateNames[static_cast<size_t>(state)], 8);
-	out.field(h.bytes, 12).field(h.objects, 9).field(s64{0}, 7);
+	out.field(h.bytes, 12).field(h.objects, 9).field(failcnt(c), 7);
 	out.field(static_cast<s64>((now - (stopped(state) ? c.settled_ms : c.born_ms)) / 1000), 7);
 	out.field(c.pidns, 10).field(c.tasks_gone ? 0 : c.init.relaxed(), 7).field(c.command, 15).field(c.cgroup, 24);
 	out.field(c.since_load ? "load" : "start", 5).field(c.waits, 1).end_line();
@@ -156,27 +167,51 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("ledger_bytes", bc_ledger.bytes());
 	line("ledger_arrays", bc_ledger.arrays());
 	line("ledger_pages", static_cast<s64>(bc_ledger.limit()));
+	line("self_checks", self_checked.runs.relaxed());
+	line("self_check_slots", self_checked.slots.relaxed());
+	line("self_check_bad", self_checked.bad.relaxed());
 }
 
 void render_resources(Text &out, Container &c)
 {
 	out.left("resource", 13).right("held", 20).put(' ').right("maxheld", 20).put(' ').right("barrier", 20);
-	out.put(' ').right("limit", 20).put(' ').right("failcnt", 20).put('\n');
+	out.put(' ').right("limit", 20).put(' ').right("failcnt", 20).put(' ').right("forced", 20);
+	out.put(' ').right("waited", 20).put('\n');
 	for (size_t r = 0; r < kResourceRows; ++r) {
 		if (same_text(kResources[r].name, "dummy"))
 			continue;
-		const Row row = row_of(c, r);
-		auto bound = [&](u64 v) {
+		const Row row = row_of(c, kResources[r].charged);
+		auto bound = [&](s64 v) {
 			if (v == kUnlimited)
 				out.right("unlimited", 20);
 			else
-				out.right(static_cast<s64>(v), 20);
+				out.right(v, 20);
 			out.put(' ');
 		};
 		out.field(kResources[r].name, 12).right(row.held, 20).put(' ').right(row.maxheld, 20).put(' ');
 		bound(row.barrier);
 		bound(row.limit);
-		out.right(row.failcnt, 20).put('\n');
+		out.right(row.failcnt, 20).put(' ').right(row.forced, 20).put(' ').right(row.waited, 20).put('\n');
+	}
+}
+
+void render_refusals(Text &out, const Container &c)
+{
+	out.right("age", 7).put(' ').right("pid", 7).put(' ').field("task", 15).field("resource", 12);
+	out.right("bytes", 10).put(' ').field("cause", 8).put("site\n");
+	static RefusalRing copy; // the worker's mutex is held
+	{
+		Lock lock{BC_LOCK_REFUSALS};
+		copy = c.refusals.ring;
+	}
+	const u64 now = bc_now_ms();
+	for (u64 i = copy.count; i-- > 0 && copy.count - i <= RefusalRing::kKept;) {
+		const Refusal &r = copy.last[i % RefusalRing::kKept];
+		char symbol[192];
+		sites.symbol(sites[r.site], symbol, sizeof(symbol));
+		out.field(static_cast<s64>((now - r.at_ms) / 1000), 7).field(r.pid, 7).field(r.task, 15);
+		out.field(name_of(r.resource), 12).field(r.bytes, 10);
+		out.field(kCauseNames[static_cast<size_t>(r.cause)], 8).field(symbol, 1).end_line();
 	}
 }
 

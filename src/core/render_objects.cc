@@ -38,10 +38,7 @@ s64 age_seconds(const Group &g)
 	return static_cast<s64>(u64{units} * kBirthUnitMs / 1000);
 }
 
-const char *resource_name(const Site &site)
-{
-	return kResources[static_cast<size_t>(kByteResource[static_cast<size_t>(site.kind)])].name;
-}
+const char *resource_name(const Site &site) { return name_of(charged_as(site.kind)); }
 
 } // namespace
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// The 24 rows of /proc/user_beancounters, frozen in this order since 2.6.18, and what of them is counted today.
+// The 24 rows of /proc/user_beancounters, frozen in this order since 2.6.18, and what of them is charged today.
 #pragma once
 
 #include "types.h"
@@ -7,36 +7,51 @@
 namespace bc
 {
 
-enum class Resource : u8 {
-	kmemsize = 0,
-	numproc = 5,
-	dcachesize = 18,
-	numfile = 19
+// What slab objects can tell, in the order in which a container keeps it: the two that are measured in bytes first.
+enum class Charged : u8 {
+	kmemsize,
+	dcachesize,
+	numproc,
+	numtcpsock,
+	numflock,
+	numpty,
+	numsiginfo,
+	numothersock,
+	numfile,
+	kCount
 };
+inline constexpr size_t kChargedRows = static_cast<size_t>(Charged::kCount);
+constexpr size_t at(Charged what) { return static_cast<size_t>(what); }
 
 struct ResourceRow {
 	const char *name;
-	bool counted; // false: shows zero, and CAVEATS.md says so
+	Charged charged; // kCount: shows zero, and CAVEATS.md says so
 };
 
 inline constexpr ResourceRow kResources[] = {
-    {"kmemsize", true},	     {"lockedpages", false},  {"privvmpages", false}, {"shmpages", false},
-    {"dummy", false},	     {"numproc", false},      {"physpages", false},   {"vmguarpages", false},
-    {"oomguarpages", false}, {"numtcpsock", false},   {"numflock", false},    {"numpty", false},
-    {"numsiginfo", false},   {"tcpsndbuf", false},    {"tcprcvbuf", false},   {"othersockbuf", false},
-    {"dgramrcvbuf", false},  {"numothersock", false}, {"dcachesize", true},   {"numfile", false},
-    {"dummy", false},	     {"dummy", false},	      {"dummy", false},	      {"numiptent", false},
+    {"kmemsize", Charged::kmemsize},	 {"lockedpages", Charged::kCount}, {"privvmpages", Charged::kCount},
+    {"shmpages", Charged::kCount},	 {"dummy", Charged::kCount},	   {"numproc", Charged::numproc},
+    {"physpages", Charged::kCount},	 {"vmguarpages", Charged::kCount}, {"oomguarpages", Charged::kCount},
+    {"numtcpsock", Charged::numtcpsock}, {"numflock", Charged::numflock},  {"numpty", Charged::numpty},
+    {"numsiginfo", Charged::numsiginfo}, {"tcpsndbuf", Charged::kCount},   {"tcprcvbuf", Charged::kCount},
+    {"othersockbuf", Charged::kCount},	 {"dgramrcvbuf", Charged::kCount}, {"numothersock", Charged::numothersock},
+    {"dcachesize", Charged::dcachesize}, {"numfile", Charged::numfile},	   {"dummy", Charged::kCount},
+    {"dummy", Charged::kCount},		 {"dummy", Charged::kCount},	   {"numiptent", Charged::kCount},
 };
 inline constexpr size_t kResourceRows = sizeof(kResources) / sizeof(kResources[0]);
-inline constexpr u64 kUnlimited = ~u64{0} >> 1; // LONG_MAX, as the old file writes it
+inline constexpr s64 kUnlimited = static_cast<s64>(~u64{0} >> 1); // LONG_MAX, as the old file writes it
 
-// The two that are measured in bytes of slab objects: which of them an object belongs to is a property of its cache.
+// Which of the two kinds of bytes an object is, is a property of its cache: reclaimable ones are dcachesize.
 enum class ByteKind : u8 {
 	kmemsize,
 	dcachesize
 };
 inline constexpr size_t kByteKinds = 2;
-inline constexpr Resource kByteResource[kByteKinds] = {Resource::kmemsize, Resource::dcachesize};
+constexpr Charged charged_as(ByteKind kind) { return static_cast<Charged>(kind); }
+static_assert(charged_as(ByteKind::dcachesize) == Charged::dcachesize);
+
+// Slab objects for one of what is counted: a pseudo terminal has two struct ttys.
+constexpr s64 objects_for_one(Charged what) { return what == Charged::numpty ? 2 : 1; }
 
 namespace detail
 {
@@ -48,11 +63,34 @@ constexpr bool same(const char *a, const char *b)
 	}
 	return *a == *b;
 }
-constexpr bool named(Resource r, const char *name) { return same(kResources[static_cast<size_t>(r)].name, name); }
+constexpr u32 times(Charged what)
+{
+	u32 n = 0;
+	for (const ResourceRow &row : kResources)
+		n += row.charged == what;
+	return n;
+}
+constexpr bool once_each()
+{
+	for (size_t i = 0; i < kChargedRows; ++i) {
+		if (times(static_cast<Charged>(i)) != 1)
+			return false;
+	}
+	return true;
+}
 } // namespace detail
 
 static_assert(kResourceRows == 24, "the old format has 24 rows, frozen");
-static_assert(detail::named(Resource::kmemsize, "kmemsize") && detail::named(Resource::numproc, "numproc") &&
-	      detail::named(Resource::dcachesize, "dcachesize") && detail::named(Resource::numfile, "numfile"));
+static_assert(detail::once_each(), "each charged resource has one row");
+
+constexpr const char *name_of(Charged what)
+{
+	for (const ResourceRow &row : kResources) {
+		if (row.charged == what)
+			return row.name;
+	}
+	return "?";
+}
+static_assert(detail::same(name_of(Charged::numfile), "numfile"));
 
 } // namespace bc

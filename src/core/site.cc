@@ -58,6 +58,21 @@ u16 Sites::intern_name(const char *name)
 	return static_cast<u16>(names_used_++);
 }
 
+Special Sites::special_of(Address caller, const char *cache_name) const
+{
+	for (u32 r = 0; r < unowned_count_; ++r) {
+		if (caller.value >= unowned_[r].start && caller.value < unowned_[r].end)
+			return Special::unowned();
+	}
+	char symbol[192];
+	bc_symbol(caller.value, symbol, sizeof(symbol));
+	for (const PieceRow &row : kPieces) {
+		if (in_function(symbol, row.function) && starts_with(cache_name, row.cache))
+			return Special::piece(row);
+	}
+	return Special{};
+}
+
 SiteIndex Sites::add(Address caller, CacheKey cache)
 {
 	Stride stride{static_cast<u32>(cache.value)};
@@ -68,6 +83,8 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 		health.count(Loss::sites_lost);
 		return SiteIndex{};
 	}
+
+	const Special special = special_of(caller, name);
 
 	Lock lock{BC_LOCK_SITES};
 	u32 i = place_of(caller, cache);
@@ -84,11 +101,7 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 	site.stride = stride;
 	site.kind = reclaimable ? ByteKind::dcachesize : ByteKind::kmemsize;
 	site.cache_name = intern_name(name);
-	site.unowned = false;
-	for (u32 r = 0; r < unowned_count_; ++r) {
-		if (caller.value >= unowned_[r].start && caller.value < unowned_[r].end)
-			site.unowned = true;
-	}
+	site.special = special;
 	site.cache.set_relaxed(cache.value);
 	site.caller.release(caller.value);
 	count_.add(1);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "atomic.h"
+#include "pieces.h"
 #include "resource.h"
 #include "types.h"
 
@@ -21,12 +22,41 @@ using CacheKey = Number<struct CacheKeyTag, u64>;
 
 constexpr bool is_page_backed(CacheKey key) { return key.value >> 63 == 0; }
 
+// What few sites have, in one byte: the fast path asks for all of it at once.
+class Special
+{
+      public:
+	constexpr Special() = default;
+	static constexpr Special unowned() { return Special{kUnowned}; }
+	static constexpr Special piece(const PieceRow &row)
+	{
+		return Special{
+		    static_cast<u8>(static_cast<u32>(row.what) << kPieceShift | (row.atomic_too ? kAtomicToo : 0u))};
+	}
+
+	constexpr bool any() const { return bits_ != 0; }
+	// Made by the allocator for itself: gets no owner.
+	constexpr bool is_unowned() const { return bits_ & kUnowned; }
+	constexpr bool is_piece() const { return bits_ >> kPieceShift != 0; }
+	constexpr Charged piece() const { return static_cast<Charged>(bits_ >> kPieceShift); }
+	// May be refused though it is atomic.
+	constexpr bool atomic_too() const { return bits_ & kAtomicToo; }
+
+      private:
+	static constexpr u8 kUnowned = 1;
+	static constexpr u8 kAtomicToo = 2;
+	static constexpr u32 kPieceShift = 4; // 0 there is kmemsize, which is no piece
+	constexpr explicit Special(u8 bits) : bits_(bits) {}
+	u8 bits_ = 0;
+};
+static_assert(kChargedRows <= 16 && !Special{}.any());
+
 struct Site {
 	Atomic<u64> caller; // 0: free entry
 	Atomic<u64> cache;
 	Stride stride;
 	ByteKind kind;
-	bool unowned; // made by the allocator for itself: gets no owner
+	Special special;
 	u16 cache_name;
 	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
 };
@@ -84,6 +114,7 @@ class Sites
 		return place | (place == 0);
 	}
 	BC_COLD SiteIndex add(Address caller, CacheKey cache);
+	Special special_of(Address caller, const char *cache_name) const;
 	u16 intern_name(const char *name);
 
 	Site *table_ = nullptr;

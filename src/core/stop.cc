@@ -6,6 +6,9 @@
 #include "stop.h"
 
 #include "charge.h"
+#include "bounds.h"
+#include "lock.h"
+#include "survey.h"
 #include "survivors.h"
 #include "text.h"
 
@@ -26,8 +29,60 @@ constexpr u64 kStillMs = 2000;
 constexpr u32 kDrains = 3;
 constexpr u64 kWatchMs = 2000;
 constexpr u64 kJudgeAgainMs = 30000;
+constexpr u64 kLookAgainMs = 2000; // is a container far from its bound again?
+constexpr u64 kLogEveryMs = 5000;  // a line about a container's refusals
 
 u64 min(u64 a, u64 b) { return a < b ? a : b; }
+
+} // namespace
+
+namespace
+{
+
+// One event for each group of what leaked. Without memory for the groups the reader of the trace has the file.
+void trace_leaks(const Container &c, const Survivors &survivors)
+{
+	Survey survey;
+	if (!survey.judged(survivors))
+		return;
+	for (u32 i = 0; i < survey.size(); ++i) {
+		const Group &g = survey[i];
+		if (g.verdict != Verdict::leaked)
+			continue;
+		char site[192];
+		sites.symbol(sites[g.site], site, sizeof(site));
+		bc_trace_leak(c.id.value, kVerdictNames[static_cast<size_t>(g.verdict)],
+			      sites.cache_name(sites[g.site]), site, g.objects, g.bytes);
+	}
+}
+
+// A line for the refusals since the last one. When to come again.
+u64 log_refusals(Container &c, u64 now)
+{
+	Refusals &refusals = c.refusals;
+	if (refusals.pending.acquire() == 0)
+		return kNever;
+	if (refusals.logged_count != 0 && now - refusals.logged_ms < kLogEveryMs)
+		return refusals.logged_ms + kLogEveryMs;
+	refusals.pending.exchange(0);
+	Refusal newest{};
+	u64 count = 0;
+	{
+		Lock lock{BC_LOCK_REFUSALS};
+		count = refusals.ring.count;
+		if (count != 0)
+			newest = refusals.ring.last[(count - 1) % RefusalRing::kKept];
+	}
+	if (count == refusals.logged_count)
+		return kNever;
+	char site[192];
+	sites.symbol(sites[newest.site], site, sizeof(site));
+	bc_log_refused(c.id.value, c.name, count - refusals.logged_count, newest.task, newest.pid,
+		       name_of(newest.resource), site);
+	refusals.logged_count = count;
+	refusals.logged_ms = now;
+	return kNever;
+}
 
 } // namespace
 
@@ -50,6 +105,7 @@ Stopper::Plan Stopper::wait_for_tasks(Container &c, u64 now)
 		return {now + (waited < kSlowLookMs ? kFirstLooksMs : kSlowLookMs), Wants::nothing};
 	}
 	containers.forget_namespace(c);
+	end_limits(c);
 	c.tasks_gone = true;
 	c.gone_ms = now;
 	c.unchanged_ms = now;
@@ -65,8 +121,9 @@ void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
 		c.state.set_relaxed(static_cast<u8>(state));
 	c.settled_ms = now;
 	c.waits[0] = 0;
-	bc_log_stop(c.id.value, c.name, kStateNames[static_cast<size_t>(state)], static_cast<u64>(rest.objects),
-		    static_cast<u64>(rest.bytes), worst);
+	const char *name = kStateNames[static_cast<size_t>(state)];
+	bc_log_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes), worst);
+	bc_trace_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes));
 }
 
 Stopper::Plan Stopper::settle(Container &c, u64 now)
@@ -129,8 +186,10 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 			sites.symbol(sites[survivors[i].slot.site()], worst, sizeof(worst));
 	}
 	const State state = leaked ? State::leaked : State::held;
-	if (c.current() != state)
+	if (c.current() != state) {
 		conclude(c, state, now, worst);
+		trace_leaks(c, survivors);
+	}
 	return {now + kWatchMs, Wants::nothing};
 }
 
@@ -151,7 +210,8 @@ bool Stopper::evict(bc_round &round)
 	while (kept > kStoppedKept && round.faces_gone < kMost) {
 		Container *oldest = nullptr;
 		containers.each([&](Container &c) {
-			if (c.current() == State::clean && (oldest == nullptr || c.settled_ms < oldest->settled_ms))
+			if (c.current() == State::clean && !switching(c) &&
+			    (oldest == nullptr || c.settled_ms < oldest->settled_ms))
 				oldest = &c;
 		});
 		if (oldest == nullptr)
@@ -181,9 +241,14 @@ void Stopper::round(bc_round &round)
 	containers.each([&](Container &c) {
 		if (!c.has_face && (c.has_face = bc_face_add(c.id.value)) == false)
 			next = min(next, now + kSlowLookMs);
-		if (c.cells.relaxed() == nullptr) {
-			// No memory when it was made; charges went to the shared counters until now.
-			c.cells.release(static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells))));
+		// No memory when it was made: charges went to the accounts until now.
+		if (c.own_cells.relaxed() == nullptr)
+			give_cells(c, static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells))));
+		next = min(next, log_refusals(c, now));
+		if (c.mode.relaxed() != static_cast<u8>(Mode::far)) {
+			leave_near(c);
+			if (c.current() == State::running)
+				next = min(next, now + kLookAgainMs);
 		}
 		if (c.current() == State::running && c.init_exited.acquire() != 0) {
 			c.state.set_relaxed(static_cast<u8>(State::settling));

@@ -154,6 +154,12 @@ Text &Text::end_line()
 	return put('\n');
 }
 
+bool in_function(const char *symbol, const char *name)
+{
+	const u32 n = length_of(name);
+	return starts_with(symbol, name) && (symbol[n] == '+' || symbol[n] == '.' || symbol[n] == 0);
+}
+
 } // namespace bc
 
 extern "C" void bc_text_free(struct bc_text *text)

@@ -42,5 +42,7 @@ const char *decimal(s64 n, char (&buffer)[24]);
 void copy_text(char *to, u32 size, const char *from);
 bool same_text(const char *a, const char *b);
 bool starts_with(const char *s, const char *prefix);
+// Is `symbol` ("copy_net_ns.part.0+0x1d") in the function `name`?
+bool in_function(const char *symbol, const char *name);
 
 } // namespace bc

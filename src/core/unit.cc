@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 // The kernel build of the core: one translation unit, so that the hot path is inlined across files, and no two objects
 // carry the same COMDAT group, which the kernel's per-object sections do not survive.
+#include "admit.cc"
 #include "btf.cc"
 #include "charge.cc"
 #include "container.cc"
@@ -8,8 +9,11 @@
 #include "core.cc"
 #include "hooks.cc"
 #include "ledger.cc"
+#include "bounds.cc"
+#include "bounds_text.cc"
 #include "render_counters.cc"
 #include "render_objects.cc"
+#include "selfcheck.cc"
 #include "site.cc"
 #include "stop.cc"
 #include "survey.cc"

@@ -6,18 +6,6 @@
 namespace bc
 {
 
-namespace
-{
-
-// Is `symbol` ("copy_net_ns.part.0+0x1d") in the function `name`?
-bool in_function(const char *symbol, const char *name)
-{
-	const u32 n = length_of(name);
-	return starts_with(symbol, name) && (symbol[n] == '+' || symbol[n] == '.' || symbol[n] == 0);
-}
-
-} // namespace
-
 u32 class_of(const Site &site)
 {
 	char symbol[192];

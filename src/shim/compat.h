@@ -57,12 +57,17 @@ struct bc_kmem_cache {
 
 #if BC_KERNEL_6_12
 
+/* the first argument of inode_operations.permission */
+#define bc_idmap struct mnt_idmap
+
 #define BC_SLAB_CACHE_OFFSET 8 /* struct slab: __page_flags, slab_cache */
 
 #define bc_register_direct(ops, addr) register_ftrace_direct(ops, addr)
 #define bc_unregister_direct(ops, addr) unregister_ftrace_direct(ops, addr, true)
 
 #else
+
+#define bc_idmap struct user_namespace
 
 #define BC_SLAB_CACHE_OFFSET 24 /* struct slab: __page_flags, a union of two words, slab_cache */
 

@@ -37,6 +37,35 @@ static void add_face(struct callback_head *head)
 	module_put(THIS_MODULE);
 }
 
+/* What a task lives on, by the functions that make it. Resolved when loading; 0 shows as what it is, an unknown site. */
+static struct {
+	const char *name;
+	unsigned long address;
+} makers[] = {
+	{ "copy_process" }, { "copy_process" }, { "copy_process" }, { "prepare_creds" }, { "alloc_pid" },
+};
+
+/*
+ * A container's first task, and one that enters it by setns(), are made by a parent outside: what they live on is charged to
+ * the container all the same. The child does not run yet, and what is looked at here is its own.
+ */
+static void give_task(const struct pid_namespace *ns, struct task_struct *child)
+{
+	const void *parts[] = {
+		child,
+		thread_group_leader(child) ? child->signal : NULL,
+		refcount_read(&child->sighand->count) == 1 ? child->sighand : NULL,
+		child->cred != current->cred ? child->cred : NULL,
+		task_pid(child),
+	};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i])
+			bc_object_given(ns, parts[i], makers[i].address);
+	}
+}
+
 static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
 {
 	struct pid_namespace *ns = top_namespace(task_pid(child));
@@ -46,6 +75,8 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	if (likely(!ns))
 		return;
 	id = bc_task_forked(ns, pid_nr(task_pid(child)), child->comm, false);
+	if (top_namespace(task_pid(current)) != ns)
+		give_task(ns, child);
 	if (!id)
 		return;
 	work = kmalloc(sizeof(*work), GFP_ATOMIC | __GFP_NOWARN);
@@ -187,6 +218,47 @@ void bc_cpu_forget(const void *container)
 		cmpxchg(&per_cpu(bc_this_cpu, cpu).last, (void *)container, NULL);
 }
 
+void bc_current_task(s32 *host_pid, char *comm)
+{
+	*host_pid = task_pid_nr(current);
+	/* only its own exec changes it */
+	memcpy(comm, current->comm, TASK_COMM_LEN);
+	comm[TASK_COMM_LEN - 1] = 0;
+}
+
+/* ---- accepted sockets */
+
+/*
+ * The socket of an incoming connection is a clone of its listener, made in softirq, where nobody is charged: it goes to whoever
+ * is charged for the listener. Not refused: the handshake is over. sk_clone_lock(): net/core/sock.c
+ */
+static unsigned long sk_clone;
+
+static int on_clone(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const void *listener = (const void *)regs->di;
+
+	*(const void **)instance->data = listener;
+	return !bc_object_charged(listener); /* nobody's: its return is of no interest */
+}
+
+static int on_cloned(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const void *clone = (const void *)regs_return_value(regs);
+
+	if (clone)
+		bc_object_like(clone, *(const void **)instance->data, sk_clone);
+	return 0;
+}
+
+static struct kretprobe clone_probe = {
+	.kp.symbol_name = "sk_clone_lock",
+	.entry_handler = on_clone,
+	.handler = on_cloned,
+	.data_size = sizeof(void *),
+};
+static bool clone_probed;
+
 /* ---- caches and modules */
 
 static int on_cache_destroy(struct kprobe *probe, struct pt_regs *regs)
@@ -229,6 +301,9 @@ void bc_events_exit(void)
 		tracepoints[i].registered = false;
 	}
 	tracepoint_synchronize_unregister();
+	if (clone_probed)
+		unregister_kretprobe(&clone_probe);
+	clone_probed = false;
 	if (probed)
 		unregister_kprobe(&cache_destroy);
 	if (notified)
@@ -240,6 +315,9 @@ int bc_events_init(void)
 {
 	int i, ret;
 
+	for (i = 0; i < ARRAY_SIZE(makers); i++)
+		makers[i].address = bc_lookup(makers[i].name);
+	sk_clone = bc_lookup("sk_clone_lock");
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
 	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
 		if (!tracepoints[i].tp) {
@@ -260,6 +338,13 @@ int bc_events_init(void)
 		goto fail;
 	}
 	probed = true;
+	clone_probe.maxactive = 2 * num_possible_cpus(); /* no preemption in there: one each, and one more */
+	ret = register_kretprobe(&clone_probe);
+	if (ret) {
+		pr_err("no kretprobe on sk_clone_lock (%d)\n", ret);
+		goto fail;
+	}
+	clone_probed = true;
 	ret = register_module_notifier(&module_notifier);
 	if (ret)
 		goto fail;

@@ -21,6 +21,16 @@ static const struct {
 	{ "slab", "slab_cache", BC_SLAB_CACHE_OFFSET },
 };
 
+/*
+ * Of a structure that is private to another part of the kernel and that we can do without: its member's offset, or false.
+ */
+bool bc_layout_offset(const char *type, const char *member, u32 *offset)
+{
+	unsigned long start = bc_lookup("__start_BTF"), end = bc_lookup("__stop_BTF");
+
+	return start && end > start && bc_btf_member((const void *)start, end - start, type, member, offset);
+}
+
 int bc_layout_check(void)
 {
 	unsigned long start = bc_lookup("__start_BTF"), end = bc_lookup("__stop_BTF");

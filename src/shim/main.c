@@ -26,6 +26,14 @@ static unsigned int ledger_mb;
 module_param(ledger_mb, uint, 0444);
 MODULE_PARM_DESC(ledger_mb, "most memory for the ledger in MiB (default 0: no limit); above it objects are not charged and count as missed");
 
+static char *default_limits = "";
+module_param(default_limits, charp, 0444);
+MODULE_PARM_DESC(default_limits, "bounds of new containers, RESOURCE=BARRIER:LIMIT,... with K, M, G or unlimited (default none), e.g. kmemsize=8M:9M,numproc=200:200");
+
+static unsigned int atomic_slack_kb = 512;
+module_param(atomic_slack_kb, uint, 0444);
+MODULE_PARM_DESC(atomic_slack_kb, "KiB above a container's limit that GFP_ATOMIC allocations may go before they are refused, too (default 512)");
+
 /* The ledger covers all memory there is now, and what the firmware says may be added. */
 static u64 ledger_pages(void)
 {
@@ -66,6 +74,9 @@ static int __init beancounter_init(void)
 	ret = bc_layout_check();
 	if (ret)
 		return ret;
+	ret = bc_fault_ranges_init();
+	if (ret)
+		return ret;
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;
@@ -77,12 +88,19 @@ static int __init beancounter_init(void)
 		.max_containers = max_containers,
 		.settle_ms = settle_ms,
 		.hooks = bc_hooks_expected(),
+		.atomic_slack = (u64)atomic_slack_kb << 10,
+		.default_limits = default_limits,
 	};
 	if (!config.pages) {
 		pr_err("the kernel does not say how much memory it has (max_pfn)\n");
 		return -ENOENT;
 	}
 	ret = bc_core_init(&config);
+	if (ret == -EINVAL) {
+		pr_err("default_limits=%s is not RESOURCE=BARRIER:LIMIT,... of charged resources, each once, no barrier above its limit\n",
+		       default_limits);
+		return ret;
+	}
 	if (ret) {
 		pr_err("no memory for the ledger of %llu pages\n", config.pages);
 		return ret;

@@ -108,10 +108,24 @@ u64 bc_percpu_read(const u64 *percpu, u32 cpu)
 	return cpu_possible(cpu) ? READ_ONCE(*per_cpu_ptr((const u64 __percpu __force *)percpu, cpu)) : 0;
 }
 
+u64 bc_percpu_take(u64 *percpu, u32 cpu);
+u64 bc_percpu_take(u64 *percpu, u32 cpu)
+{
+	u64 *word, value;
+
+	if (!cpu_possible(cpu))
+		return 0;
+	word = per_cpu_ptr((u64 __percpu __force *)percpu, cpu);
+	value = READ_ONCE(*word);
+	WRITE_ONCE(*word, 0);
+	return value;
+}
+
 /* Raw: hooks run under locks that are raw. A class each, so that lockdep knows them apart. */
 static raw_spinlock_t locks[BC_LOCKS] = {
 	[BC_LOCK_SITES] = __RAW_SPIN_LOCK_UNLOCKED(bc_sites),
 	[BC_LOCK_CONTAINERS] = __RAW_SPIN_LOCK_UNLOCKED(bc_containers),
+	[BC_LOCK_REFUSALS] = __RAW_SPIN_LOCK_UNLOCKED(bc_refusals),
 };
 
 unsigned long bc_lock(enum bc_lock_id lock)
@@ -169,6 +183,17 @@ const void *bc_cache_of(const void *object);
 const void *bc_cache_of(const void *object)
 {
 	return slab_cache_of(virt_to_page(object));
+}
+
+/* All kmalloc caches of an index have the same size, whatever their type. */
+u32 bc_kmalloc_stride(unsigned long size)
+{
+	const struct bc_kmem_cache *s;
+
+	if (!size || size > KMALLOC_MAX_CACHE_SIZE)
+		return 0;
+	s = (const void *)kmalloc_caches[KMALLOC_NORMAL][__kmalloc_index(size, false)];
+	return s ? s->size : 0;
 }
 
 bool bc_cache_describe(const void *cache, u32 *stride, bool *reclaimable, char *name, unsigned long len)

@@ -3,6 +3,7 @@
  * Compiled to assembly only: kbuild turns each DEFINE into a line of generated/offsets.h, which assembly and C++ include.
  */
 #include <linux/kbuild.h>
+#include <linux/gfp.h>
 #include <linux/sched.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
@@ -17,6 +18,16 @@ int main(void)
 	DEFINE(BC_KERNEL_6_12, BC_KERNEL_6_12);
 	DEFINE(BC_HZ, HZ);
 	OFFSET(BC_TASK_THREAD_PID, task_struct, thread_pid);
+	OFFSET(BC_TASK_FLAGS, task_struct, flags);
+	OFFSET(BC_TASK_JOURNAL, task_struct, journal_info);
+	DEFINE(BC_PF_MUST_SUCCEED, PF_MEMALLOC | PF_EXITING);
+	DEFINE(BC_PF_IO_SCOPE, PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO);
+	DEFINE(BC_GFP_HIGH, (__force unsigned int)__GFP_HIGH);
+	DEFINE(BC_GFP_IO, (__force unsigned int)__GFP_IO);
+	DEFINE(BC_GFP_FS, (__force unsigned int)__GFP_FS);
+	DEFINE(BC_GFP_DIRECT_RECLAIM, (__force unsigned int)__GFP_DIRECT_RECLAIM);
+	DEFINE(BC_GFP_NOFAIL, (__force unsigned int)__GFP_NOFAIL);
+	DEFINE(BC_GFP_RECLAIMABLE, (__force unsigned int)__GFP_RECLAIMABLE);
 	OFFSET(BC_PID_LEVEL, pid, level);
 	DEFINE(BC_PID_NS1, offsetof(struct pid, numbers) + sizeof(struct upid) + offsetof(struct upid, ns));
 	OFFSET(BC_CPU_IN_FLIGHT, bc_cpu, in_flight);

@@ -6,11 +6,13 @@
  * file was reached through.
  */
 #include <linux/capability.h>
+#include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -102,9 +104,48 @@ static int open_entry(struct inode *inode, struct file *file)
 	return open_text(file, data & 0xff, data >> 8);
 }
 
+/* ---- ID/resources, which is written, too */
+
+/* A whole write, from its first byte; NULL or an error. */
+static char *whole_write(const char __user *from, size_t count, loff_t at)
+{
+	if (!is_administrator())
+		return ERR_PTR(-EACCES);
+	if (!count || count > MOST_WRITTEN || at)
+		return ERR_PTR(-EINVAL);
+	return memdup_user_nul(from, count);
+}
+
+static ssize_t write_resources(struct file *file, const char __user *from, size_t count, loff_t *at)
+{
+	u32 id = (unsigned long)pde_data(file_inode(file)) >> 8;
+	char *text = whole_write(from, count, *at);
+	int ret;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	mutex_lock(&bc_mutex);
+	ret = bc_set_resources(id, text, count);
+	mutex_unlock(&bc_mutex);
+	kfree(text);
+	if (ret)
+		return ret;
+	/* In force exactly when the writer goes on. */
+	bc_wait_for_frees(false);
+	return count;
+}
+
 static const struct proc_ops entry_ops = {
 	.proc_open = open_entry,
 	.proc_read = read_text,
+	.proc_lseek = default_llseek,
+	.proc_release = release_text,
+};
+
+static const struct proc_ops resources_ops = {
+	.proc_open = open_entry,
+	.proc_read = read_text,
+	.proc_write = write_resources,
 	.proc_lseek = default_llseek,
 	.proc_release = release_text,
 };
@@ -116,14 +157,9 @@ static int open_control(struct inode *inode, struct file *file)
 
 static ssize_t write_control(struct file *file, const char __user *from, size_t count, loff_t *at)
 {
-	char *text;
+	char *text = whole_write(from, count, *at);
 	int ret;
 
-	if (!is_administrator())
-		return -EACCES;
-	if (!count || count > MOST_WRITTEN || *at)
-		return -EINVAL;
-	text = memdup_user_nul(from, count);
 	if (IS_ERR(text))
 		return PTR_ERR(text);
 	mutex_lock(&bc_mutex);
@@ -153,10 +189,13 @@ static DEFINE_MUTEX(faces_mutex);
 static const struct {
 	const char *name;
 	enum bc_file file;
+	umode_t mode;
+	const struct proc_ops *ops;
 } face_files[] = {
-	{ "resources", BC_FILE_RESOURCES },
-	{ "objects", BC_FILE_OBJECTS },
-	{ "leaks", BC_FILE_LEAKS },
+	{ "resources", BC_FILE_RESOURCES, 0600, &resources_ops },
+	{ "objects", BC_FILE_OBJECTS, 0400, &entry_ops },
+	{ "leaks", BC_FILE_LEAKS, 0400, &entry_ops },
+	{ "refusals", BC_FILE_REFUSALS, 0400, &entry_ops },
 };
 
 static struct face *find_face(u32 id)
@@ -193,7 +232,8 @@ bool bc_face_add(u32 id)
 		goto out;
 	}
 	for (i = 0; i < ARRAY_SIZE(face_files); i++)
-		proc_create_data(face_files[i].name, 0400, face->dir, &entry_ops, ENTRY(face_files[i].file, id));
+		proc_create_data(face_files[i].name, face_files[i].mode, face->dir, face_files[i].ops,
+				 ENTRY(face_files[i].file, id));
 	list_add(&face->list, &faces);
 	done = true;
 out:
@@ -217,9 +257,76 @@ void bc_face_remove(u32 id)
 	kfree(face);
 }
 
+/*
+ * The folder's mode keeps out who is not root; root of a container may have it before him, too, through a mount of the host's
+ * proc. Its files look at who opens them; that it cannot be walked or listed either takes a permission() of our own, for which
+ * proc has no call. The entry is ours and nobody has looked it up yet.
+ */
+static struct inode_operations root_iops;
+static const struct inode_operations **root_entry_iops, *proc_iops; /* the entry's field, and what was in it */
+
+static int root_permission(bc_idmap *idmap, struct inode *inode, int mask)
+{
+	return is_administrator() ? generic_permission(idmap, inode, mask) : -EACCES;
+}
+
+static void guard_root(void)
+{
+	const struct inode_operations **iops;
+	u32 offset;
+
+	if (!root)
+		return;
+	if (!bc_layout_offset("proc_dir_entry", "proc_iops", &offset)) {
+		pr_info("the kernel has no BTF: root of a container can list /proc/beancounter where it sees the host's proc\n");
+		return;
+	}
+	iops = (void *)root + offset;
+	root_entry_iops = iops;
+	proc_iops = *iops;
+	root_iops = *proc_iops;
+	root_iops.permission = root_permission;
+	WRITE_ONCE(*iops, &root_iops);
+}
+
+static void unguard_inodes(struct super_block *sb, void *unused)
+{
+	struct inode *inode;
+
+	spin_lock(&sb->s_inode_list_lock);
+	list_for_each_entry(inode, &sb->s_inodes, i_sb_list) {
+		if (READ_ONCE(inode->i_op) == &root_iops)
+			WRITE_ONCE(inode->i_op, proc_iops);
+	}
+	spin_unlock(&sb->s_inode_list_lock);
+}
+
+/*
+ * An inode lives as long as somebody has it open or as his working folder, which may be longer than this module: in every
+ * mounted proc (there is one a pid namespace) it gets back what proc gives its folders.
+ */
+static void unguard_root(void)
+{
+	struct file_system_type *proc;
+
+	if (!root_entry_iops)
+		return;
+	WRITE_ONCE(*root_entry_iops, proc_iops);
+	root_entry_iops = NULL;
+	/* who has read the field has put it into his inode then: he does not sleep between the two (proc_get_inode()) */
+	synchronize_rcu_tasks();
+	proc = get_fs_type("proc");
+	iterate_supers_type(proc, unguard_inodes, NULL);
+	module_put(proc->owner);
+	/* nor does root_permission(): nobody is in it any more */
+	synchronize_rcu_tasks();
+	synchronize_rcu();
+}
+
 int bc_proc_init(bool old_file)
 {
 	root = proc_mkdir_mode("beancounter", 0500, NULL);
+	guard_root();
 	if (!root || !proc_create_data("containers", 0400, root, &entry_ops, ENTRY(BC_FILE_CONTAINERS, 0)) ||
 	    !proc_create_data("health", 0400, root, &entry_ops, ENTRY(BC_FILE_HEALTH, 0)) ||
 	    !proc_create("control", 0600, root, &control_ops)) {
@@ -243,6 +350,7 @@ void bc_proc_exit(void)
 	if (old_there)
 		remove_proc_entry("user_beancounters", NULL);
 	old_there = false;
+	unguard_root();
 	proc_remove(root);
 	mutex_lock(&faces_mutex);
 	root = NULL;

@@ -21,9 +21,11 @@ unsigned long bc_lookup(const char *name);
 extern unsigned long bc_return_to_handler;
 bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end);
 void bc_slab_ranges_init(void);
+int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
 
 /* layout.c: refuses where the structures are not what we were built for. */
 int bc_layout_check(void);
+bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 
 /* hooks.c */
 int bc_hooks_resolve(void);

@@ -118,6 +118,54 @@ void bc_slab_ranges_init(void)
 		bc_lookup_range(slab_functions[i], &slab_ranges[i].start, &slab_ranges[i].end);
 }
 
+/* Where every page fault passes: the processor's, and get_user_pages(), which faults for itself. */
+static const char *const fault_functions[] = {
+	"handle_mm_fault",
+	"exc_page_fault",
+	"asm_exc_page_fault",
+};
+static struct {
+	unsigned long start, end;
+} fault_ranges[ARRAY_SIZE(fault_functions)];
+
+int bc_fault_ranges_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fault_functions); i++) {
+		if (!bc_lookup_range(fault_functions[i], &fault_ranges[i].start, &fault_ranges[i].end)) {
+			pr_err("%s: no such function in this kernel: a limit could refuse memory to a page fault, which would be repeated for ever\n",
+			       fault_functions[i]);
+			return -ENOENT;
+		}
+	}
+	return 0;
+}
+
+/*
+ * By the stack, and only when a charge is about to be refused: a hook on handle_mm_fault() and its return would cost every fault
+ * of every task of the host, for a flag that only a container at its limit needs, and has no place in the task to keep it. A walk
+ * is some 8,000 guest instructions: what kmalloc_16k costs more than kmalloc_4k in tests/selftest/cost.sh, for looking for its caller.
+ */
+bool bc_in_page_fault(void)
+{
+	unsigned long entries[48];
+	unsigned int skip, n, i, r;
+
+	for (skip = 0; skip < 4 * ARRAY_SIZE(entries); skip += n) {
+		n = stack_trace_save(entries, ARRAY_SIZE(entries), skip);
+		for (i = 0; i < n; i++) {
+			for (r = 0; r < ARRAY_SIZE(fault_ranges); r++) {
+				if (entries[i] > fault_ranges[r].start && entries[i] <= fault_ranges[r].end)
+					return true;
+			}
+		}
+		if (n < ARRAY_SIZE(entries))
+			break;
+	}
+	return false;
+}
+
 u64 bc_true_caller(void)
 {
 	unsigned long entries[16];

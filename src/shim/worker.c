@@ -2,10 +2,15 @@
 /*
  * One worker for all that is slow: it turns the core's rounds, and does between them what waits for others.
  */
+#include <linux/cpu.h>
 #include <linux/irq_work.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/socket.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
@@ -15,6 +20,9 @@
 #include <net/net_namespace.h>
 
 #include "shim.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 DEFINE_MUTEX(bc_mutex);
 
@@ -58,6 +66,46 @@ static void collect_unix_garbage(void)
 		sock_release(sock);
 }
 
+/*
+ * A CPU that runs nothing but kernel threads since a process died keeps that one's address space loaded, and a reference to it
+ * ("lazy TLB"), for as long as that lasts: on a quiet machine for ever. Each CPU takes pid 1's in its place.
+ */
+static struct mm_struct *other_mm;
+static DEFINE_PER_CPU(struct work_struct, lazy_work);
+
+static void leave_lazy_mm(struct work_struct *unused)
+{
+	kthread_use_mm(other_mm);
+	kthread_unuse_mm(other_mm);
+}
+
+static void drop_lazy_mms(void)
+{
+	struct task_struct *init;
+	int cpu;
+
+	rcu_read_lock();
+	init = pid_task(find_pid_ns(1, &init_pid_ns), PIDTYPE_PID);
+	if (init)
+		get_task_struct(init);
+	rcu_read_unlock();
+	if (!init)
+		return;
+	other_mm = get_task_mm(init);
+	put_task_struct(init);
+	if (!other_mm)
+		return;
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		INIT_WORK(per_cpu_ptr(&lazy_work, cpu), leave_lazy_mm);
+		schedule_work_on(cpu, per_cpu_ptr(&lazy_work, cpu));
+	}
+	for_each_online_cpu(cpu)
+		flush_work(per_cpu_ptr(&lazy_work, cpu));
+	cpus_read_unlock();
+	mmput(other_mm);
+}
+
 static void drain(u32 how)
 {
 	if (how == 0)
@@ -66,12 +114,55 @@ static void drain(u32 how)
 		rcu_barrier();
 		return;
 	}
+	drop_lazy_mms();
 	collect_unix_garbage();
 	flush_kfree_rcu();
 	rcu_barrier();
 	vm_unmap_aliases();
 	net_ns_barrier(); /* cleanup_net() at work is over */
 	rcu_barrier();
+}
+
+/* ---- what a charge near its bound waits for */
+
+static struct workqueue_struct *flush_queue;
+static struct irq_work flush_kick;
+static atomic64_t flush_asked, flush_batches_asked;
+static s64 flush_done;
+static DECLARE_WAIT_QUEUE_HEAD(flush_wait);
+
+static void do_flush(struct work_struct *unused)
+{
+	s64 upto = atomic64_read(&flush_asked);
+
+	/* The grace period first: a task that is dead by now has put itself on its way through RCU then. */
+	bc_core_flush();
+	if (atomic64_xchg(&flush_batches_asked, 0))
+		flush_kfree_rcu();
+	rcu_barrier();
+	WRITE_ONCE(flush_done, upto);
+	wake_up_all(&flush_wait);
+}
+static DECLARE_WORK(flushing, do_flush);
+
+static void on_flush_kick(struct irq_work *unused)
+{
+	queue_work(flush_queue, &flushing);
+}
+
+void bc_kick_flush(void)
+{
+	irq_work_queue(&flush_kick);
+}
+
+bool bc_wait_for_frees(bool batches)
+{
+	s64 ticket = atomic64_inc_return(&flush_asked);
+
+	if (batches)
+		atomic64_set(&flush_batches_asked, 1);
+	queue_work(flush_queue, &flushing);
+	return wait_event_killable_timeout(flush_wait, READ_ONCE(flush_done) >= ticket, 5 * HZ) > 0;
 }
 
 static void turn(struct work_struct *unused)
@@ -106,6 +197,14 @@ int bc_worker_init(void)
 	queue = alloc_workqueue("beancounter", WQ_UNBOUND | WQ_FREEZABLE, 1);
 	if (!queue)
 		return -ENOMEM;
+	/* Charges wait for it: it has to run when memory is short. */
+	flush_queue = alloc_workqueue("beancounter_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
+	if (!flush_queue) {
+		destroy_workqueue(queue);
+		queue = NULL;
+		return -ENOMEM;
+	}
+	init_irq_work(&flush_kick, on_flush_kick);
 	INIT_DELAYED_WORK(&work, turn);
 	init_irq_work(&kick, on_kick);
 #if !BC_KERNEL_6_12
@@ -132,6 +231,9 @@ void bc_worker_exit(void)
 	if (!queue)
 		return;
 	irq_work_sync(&kick);
+	irq_work_sync(&flush_kick);
+	cancel_work_sync(&flushing);
+	destroy_workqueue(flush_queue);
 	cancel_delayed_work_sync(&work);
 	destroy_workqueue(queue);
 	queue = NULL;
@@ -145,4 +247,28 @@ void bc_log_stop(u32 id, const char *name, const char *state, u64 objects, u64 b
 		return;
 	pr_warn("container %u%s%s stopped %s: %llu objects, %llu bytes; first %s; see /proc/beancounter/%u/leaks\n", id,
 		*name ? " " : "", name, state, objects, bytes, worst, id);
+}
+
+void bc_log_refused(u32 id, const char *name, u64 refusals, const char *task, s32 pid, const char *resource, const char *site)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	if (__ratelimit(&limit))
+		pr_warn("container %u%s%s: %llu charges refused; last %s of %s[%d] at %s; see /proc/beancounter/%u/refusals\n", id,
+			*name ? " " : "", name, refusals, resource, task, pid, site, id);
+}
+
+void bc_trace_refused(u32 id, const char *resource, const char *cause, u64 bytes, u64 site)
+{
+	trace_charge_refused(id, resource, cause, bytes, site);
+}
+
+void bc_trace_stop(u32 id, const char *name, const char *state, u64 objects, u64 bytes)
+{
+	trace_container_stop(id, name, state, objects, bytes);
+}
+
+void bc_trace_leak(u32 id, const char *verdict, const char *cache, const char *site, u64 objects, u64 bytes)
+{
+	trace_leak(id, verdict, cache, site, objects, bytes);
 }

@@ -36,7 +36,8 @@ TEST_F(ContainerTest, MadeByAChargeAndNamedByItsFork)
 {
 	{
 		platform::PreemptOff section;
-		current_container(ns(1));
+		host::set_namespace(ns(1));
+		current_container();
 	}
 	EXPECT_EQ(find(ns(1))->init.relaxed(), 0);
 	bc_task_forked(ns(1), 99, "late", false);

@@ -36,13 +36,12 @@ TEST(Counter, LargestObjectFitsACell)
 
 TEST(Counter, MaxheldOnlyRises)
 {
-	ByteCounter counter;
-	counter.fold({20000, 2});
-	counter.fold({-15000, -1});
-	counter.fold({9000, 1});
-	EXPECT_EQ(counter.bytes(), 14000);
-	EXPECT_EQ(counter.objects(), 2);
-	EXPECT_EQ(counter.maxheld(), 20000);
+	Account account;
+	account.add(20000);
+	account.add(-15000);
+	account.add(9000);
+	EXPECT_EQ(account.held(), 14000);
+	EXPECT_EQ(account.maxheld(), 20000);
 }
 
 class CounterCore : public Core
@@ -52,17 +51,17 @@ class CounterCore : public Core
 TEST_F(CounterCore, FoldsPastTheBatchAndStaysExact)
 {
 	Container *c = start(ns(1));
-	auto &counter = c->bytes[0];
+	const Account &account = c->accounts[0];
 	platform::PreemptOff section;
 	count(*c, ByteKind::kmemsize, pack(Stride{16384}));
-	EXPECT_EQ(counter.bytes(), 0) << "within the batch: still in the cell";
+	EXPECT_EQ(account.held(), 0) << "within the batch: still in the cell";
 	EXPECT_EQ(held(*c).bytes, 16384);
 	count(*c, ByteKind::kmemsize, pack(Stride{8}));
-	EXPECT_EQ(counter.bytes(), 16392) << "past it: folded";
+	EXPECT_EQ(account.held(), 16392) << "past it: folded";
 	EXPECT_EQ(unpack(platform::percpu_read(&c->cells.relaxed()->packed[0], 0)).bytes, 0);
 	EXPECT_EQ(held(*c).bytes, 16392);
 	EXPECT_EQ(held(*c).objects, 2);
-	EXPECT_EQ(counter.maxheld(), 16392);
+	EXPECT_EQ(account.maxheld(), 16392);
 }
 
 TEST_F(CounterCore, SumsAllCpusAndKindsApart)
@@ -82,7 +81,7 @@ TEST_F(CounterCore, SumsAllCpusAndKindsApart)
 	EXPECT_EQ(held(*c, ByteKind::kmemsize).objects, 0);
 	EXPECT_EQ(held(*c, ByteKind::dcachesize).bytes, 192 * config_.cpus);
 	EXPECT_EQ(held(*c).objects, config_.cpus);
-	EXPECT_EQ(c->bytes[0].bytes(), 0);
+	EXPECT_EQ(c->accounts[0].held(), 0);
 }
 
 TEST_F(CounterCore, WithoutCellsTheSharedCountersDo)
@@ -91,7 +90,7 @@ TEST_F(CounterCore, WithoutCellsTheSharedCountersDo)
 	Container *c = start(ns(1));
 	ASSERT_EQ(c->cells.relaxed(), nullptr);
 	platform::PreemptOff{}, count(*c, ByteKind::kmemsize, pack(Stride{64}));
-	EXPECT_EQ(c->bytes[0].bytes(), 64);
+	EXPECT_EQ(c->accounts[0].held(), 64);
 	EXPECT_EQ(held(*c).objects, 1);
 	work(); // the worker makes up for it
 	ASSERT_NE(c->cells.relaxed(), nullptr);

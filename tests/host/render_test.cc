@@ -29,7 +29,8 @@ TEST_F(Render, Headers)
 	EXPECT_EQ(words(lines(render(BC_FILE_CONTAINERS))[0]),
 		  words("id name state held objects failcnt age pidns init command cgroup since waits"));
 	EXPECT_EQ(words(lines(render(BC_FILE_HEALTH))[0]), words("key value"));
-	EXPECT_EQ(words(lines(render(BC_FILE_RESOURCES, 1))[0]), words("resource held maxheld barrier limit failcnt"));
+	EXPECT_EQ(words(lines(render(BC_FILE_RESOURCES, 1))[0]),
+		  words("resource held maxheld barrier limit failcnt forced waited"));
 	EXPECT_EQ(words(lines(render(BC_FILE_OBJECTS, 1))[0]), words("count bytes resource cache site age addresses"));
 	EXPECT_EQ(words(lines(render(BC_FILE_LEAKS, 1))[0]),
 		  words("verdict count bytes resource cache site age class addresses details"));

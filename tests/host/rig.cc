@@ -8,9 +8,8 @@ namespace rig
 
 Raw raw_held(const Container &c, ByteKind kind)
 {
-	const ByteCounter &counter = c.bytes[static_cast<size_t>(kind)];
-	Raw sum{counter.bytes(), counter.objects()};
-	if (const Cells *cells = c.cells.acquire(); cells != nullptr) {
+	Raw sum{c.accounts[at(charged_as(kind))].held(), c.objects[static_cast<size_t>(kind)].relaxed()};
+	if (const Cells *cells = c.own_cells.acquire(); cells != nullptr) {
 		for (u32 cpu = 0; cpu < platform::kMostCpus; ++cpu) {
 			const Unpacked part =
 			    unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
@@ -140,29 +139,31 @@ void Slabs::forget(const void *cache)
 	}
 }
 
-Container *current_container(const void *ns)
+bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp)
 {
-	auto *last = static_cast<Container *>(platform::cpu_last());
-	if (last != nullptr && last->ns.relaxed() == ns)
-		return last;
-	Container *c = containers.find(ns);
-	if (c == nullptr) {
-		bool made;
-		c = containers.find_or_make(ns, 0, "", true, made);
-		if (c == nullptr)
-			return nullptr;
-		if (made)
-			bc_kick_worker();
+	host::set_namespace(ns);
+	void *object = reinterpret_cast<void *>(address);
+	if (gates.small.relaxed() != 0) {
+		Admission admission;
+		if (!admit({Address{caller}, cache, 0, 1, ByteKind::kmemsize, gfp, false}, admission))
+			return false;
+		if (admission.c != nullptr) {
+			settle(admission, &object, 1, Address{caller}, cache, gfp);
+			return true;
+		}
 	}
-	platform::set_cpu_last(c);
-	return c;
+	{
+		platform::PreemptOff section;
+		Container *c = current_container();
+		if (c == nullptr || charge(*c, Address{address}, Address{caller}, cache, gfp))
+			return true;
+	}
+	return admit_late(object, Address{caller}, cache, gfp);
 }
 
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache)
 {
-	platform::PreemptOff section;
-	if (Container *c = current_container(ns); c != nullptr)
-		charge(*c, Address{address}, Address{caller}, cache, 0);
+	EXPECT_TRUE(allocated(ns, address, caller, cache, 0));
 }
 
 void freed(u64 address)

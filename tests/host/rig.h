@@ -3,7 +3,7 @@
 // hooks' steps in the same order as src/core/hooks.cc has them (which only the kernel's build compiles).
 #pragma once
 
-#include "charge.h"
+#include "admit.h"
 #include "survey.h"
 
 #include <beancounter/core.h>
@@ -81,8 +81,11 @@ struct Cache {
 	CacheKey cache_key() const { return CacheKey{reinterpret_cast<u64>(key)}; }
 };
 
-// hooks.cc's charged(): an allocation by a task of the namespace, on the thread's CPU.
-Container *current_container(const void *ns);
+// A wrapper of hooks.cc around an original that makes an object at `address`, for a task of the namespace on the
+// thread's CPU. False: refused. Not in a section: it may wait.
+inline constexpr u32 kGfpKernel = platform::kGfpDirectReclaim | platform::kGfpIo | platform::kGfpFs;
+bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp = kGfpKernel);
+// The same where nothing is in the way.
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache);
 // hooks.cc's bc_free_object()
 void freed(u64 address);

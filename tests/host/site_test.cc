@@ -130,10 +130,10 @@ TEST_F(SiteTest, TextGoesWithoutMemoryForItsName)
 TEST_F(SiteTest, TheAllocatorsOwnHasNoOwner)
 {
 	ASSERT_TRUE(bc_unowned_range(kText + 0x1000, kText + 0x1100));
-	EXPECT_FALSE(sites[intern(kText + 0xfff, filp_.cache_key())].unowned);
-	EXPECT_TRUE(sites[intern(kText + 0x1000, filp_.cache_key())].unowned);
-	EXPECT_TRUE(sites[intern(kText + 0x10ff, filp_.cache_key())].unowned);
-	EXPECT_FALSE(sites[intern(kText + 0x1100, filp_.cache_key())].unowned);
+	EXPECT_FALSE(sites[intern(kText + 0xfff, filp_.cache_key())].special.is_unowned());
+	EXPECT_TRUE(sites[intern(kText + 0x1000, filp_.cache_key())].special.is_unowned());
+	EXPECT_TRUE(sites[intern(kText + 0x10ff, filp_.cache_key())].special.is_unowned());
+	EXPECT_FALSE(sites[intern(kText + 0x1100, filp_.cache_key())].special.is_unowned());
 	int more = 0;
 	while (bc_unowned_range(1, 2))
 		++more;

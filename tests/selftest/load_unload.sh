@@ -25,10 +25,13 @@ done
 host_load=$!
 
 cycle() {
-	local start=$SECONDS gone namespace id
+	local start=$SECONDS gone namespace id folder
+	exec {folder}<"$proc"	# somebody has it open for longer than the module lives
 	rmmod beancounter || return
 	gone=$((SECONDS - start))
 	[ ! -e "$proc" ] || fail "$proc is still there" || return
+	stat -L "/proc/self/fd/$folder" >/dev/null && ls "/proc/self/fd/$folder/" || return
+	exec {folder}<&-
 	insmod "$BEANCOUNTER_MODULE" || {
 		dmesg | tail -n 5
 		return 1

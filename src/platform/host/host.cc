@@ -3,6 +3,8 @@
 #include "host.h"
 #include "inside.h"
 
+#include <beancounter/core.h>
+
 #include <platform/inline.h>
 
 #include <atomic>
@@ -129,6 +131,12 @@ void set_cpu(bc_u32 cpu)
 	this_thread.cpu = cpu;
 }
 void set_namespace(const void *ns) { this_thread.ns = ns; }
+void set_task(bool must_succeed, bool io_scope, bool page_fault)
+{
+	this_thread.must_succeed = must_succeed;
+	this_thread.io_scope = io_scope;
+	this_thread.page_fault = page_fault;
+}
 unsigned long sections() { return t_seat.depth; }
 unsigned long grace_periods() { return g_grace_periods.load(); }
 
@@ -137,9 +145,13 @@ namespace
 
 std::atomic<bc_u64> g_now{0};
 std::atomic<unsigned long> g_kicks{0};
+std::atomic<unsigned long> g_flush_kicks{0};
+std::atomic<bool> g_refuse_waits{false};
+std::mutex g_flush;
 std::mutex g_locks[BC_LOCKS];
 thread_local bc_u64 t_true_caller = 0;
 Guarded<std::function<void()>> g_cpu_forget;
+Guarded<std::function<void(bool)>> g_waited;
 
 } // namespace
 
@@ -148,6 +160,12 @@ void set_time(bc_u64 ms) { g_now = ms; }
 void advance(bc_u64 ms) { g_now += ms; }
 void set_true_caller(bc_u64 address) { t_true_caller = address; }
 unsigned long kicks() { return g_kicks.load(); }
+unsigned long flush_kicks() { return g_flush_kicks.load(); }
+void on_wait(std::function<void(bool)> called)
+{
+	g_waited.with([&](auto &f) { f = std::move(called); });
+}
+void refuse_waits(bool on) { g_refuse_waits = on; }
 void on_cpu_forget(std::function<void()> called)
 {
 	g_cpu_forget.with([&](auto &f) { f = std::move(called); });
@@ -158,6 +176,10 @@ void reset()
 	g_now = 1000000; // an uptime, so that differences can go below
 	g_kicks = 0;
 	g_grace_periods = 0;
+	g_flush_kicks = 0;
+	g_refuse_waits = false;
+	on_wait({});
+	set_task(false, false, false);
 	on_cpu_forget({});
 	jitter(false);
 	for (auto &cpu : cpus) {
@@ -215,6 +237,32 @@ void bc_synchronize_rcu(void)
 void bc_cond_resched(void) { may_sleep(__func__); }
 void bc_resched(void) {}
 void bc_kick_worker(void) { g_kicks.fetch_add(1, std::memory_order_relaxed); }
+void bc_kick_flush(void) { g_flush_kicks.fetch_add(1, std::memory_order_relaxed); }
+
+bool bc_wait_for_frees(bool batches)
+{
+	may_sleep(__func__);
+	if (g_refuse_waits)
+		return false;
+	{
+		std::lock_guard<std::mutex> one{g_flush};
+		bc_core_flush();
+	}
+	std::function<void(bool)> called;
+	g_waited.with([&](auto &f) { called = f; });
+	if (called)
+		called(batches);
+	return true;
+}
+
+bool bc_in_page_fault(void) { return this_thread.page_fault; }
+
+void bc_current_task(bc_s32 *host_pid, char *comm)
+{
+	*host_pid = 1000 + static_cast<bc_s32>(this_thread.cpu);
+	snprintf(comm, 16, "cpu-%u", this_thread.cpu);
+}
+
 bc_u64 bc_now_ms(void) { return clock_ms(); }
 bc_u64 bc_true_caller(void) { return t_true_caller; }
 

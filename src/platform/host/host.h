@@ -18,7 +18,9 @@ void reset();
 // ---- the thread
 void set_cpu(bc_u32 cpu);
 void set_namespace(const void *ns); // what current_namespace() says in this thread
-unsigned long sections();	    // nesting depth of this thread's PreemptOff sections
+// What the task of this thread is doing, for what a bound may refuse it.
+void set_task(bool must_succeed, bool io_scope, bool page_fault);
+unsigned long sections(); // nesting depth of this thread's PreemptOff sections
 void jitter(
     bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
 void set_true_caller(bc_u64 address);
@@ -73,6 +75,11 @@ void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced
 void on_cpu_forget(std::function<void()> called); // before bc_cpu_forget() does its work
 unsigned long kicks();
+unsigned long flush_kicks();
+// Called in bc_wait_for_frees() after the flush: what RCU frees meanwhile.
+void on_wait(std::function<void(bool batches)> called);
+// bc_wait_for_frees() gives up without a flush.
+void refuse_waits(bool on);
 unsigned long grace_periods();
 
 struct StopLog {
@@ -82,5 +89,14 @@ struct StopLog {
 	std::string worst;
 };
 std::vector<StopLog> stop_log();
+
+struct RefusalLog {
+	bc_u32 id;
+	bc_u64 refusals;
+	std::string task, resource, site;
+};
+std::vector<RefusalLog> refusal_log();
+unsigned long refusals_traced();
+unsigned long leaks_traced();
 
 } // namespace host

@@ -132,6 +132,14 @@ const void *bc::platform::cache_of(const void *object)
 
 extern "C" {
 
+bc_u32 bc_kmalloc_stride(unsigned long size)
+{
+	bc_u32 stride = 8;
+	while (stride < size)
+		stride *= 2;
+	return size == 0 || size > 8192 ? 0 : stride;
+}
+
 bool bc_cache_describe(const void *cache, bc_u32 *stride, bool *reclaimable, char *name, unsigned long len)
 {
 	return g_objects.with([&](Objects &o) {

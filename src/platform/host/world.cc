@@ -23,6 +23,9 @@ struct World {
 	bool faces_refused = false;
 	std::vector<bc_u32> faces;
 	std::vector<StopLog> log;
+	std::vector<RefusalLog> refusals;
+	unsigned long refusals_traced = 0;
+	unsigned long leaks_traced = 0;
 	Probe probe;
 };
 Guarded<World> g_world;
@@ -85,6 +88,19 @@ std::vector<bc_u32> faces()
 std::vector<StopLog> stop_log()
 {
 	return g_world.with([](World &w) { return w.log; });
+}
+
+std::vector<RefusalLog> refusal_log()
+{
+	return g_world.with([](World &w) { return w.refusals; });
+}
+unsigned long refusals_traced()
+{
+	return g_world.with([](World &w) { return w.refusals_traced; });
+}
+unsigned long leaks_traced()
+{
+	return g_world.with([](World &w) { return w.leaks_traced; });
 }
 
 void reset_world()
@@ -172,6 +188,22 @@ void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects,
 {
 	may_sleep(__func__);
 	g_world.with([&](World &w) { w.log.push_back({id, name, state, objects, bytes, worst}); });
+}
+
+void bc_log_refused(bc_u32 id, const char *, bc_u64 refusals, const char *task, bc_s32, const char *resource,
+		    const char *site)
+{
+	may_sleep(__func__);
+	g_world.with([&](World &w) { w.refusals.push_back({id, refusals, task, resource, site}); });
+}
+void bc_trace_stop(bc_u32, const char *, const char *, bc_u64, bc_u64) {}
+void bc_trace_leak(bc_u32, const char *, const char *, const char *, bc_u64, bc_u64)
+{
+	g_world.with([&](World &w) { ++w.leaks_traced; });
+}
+void bc_trace_refused(bc_u32, const char *, const char *, bc_u64, bc_u64)
+{
+	g_world.with([&](World &w) { ++w.refusals_traced; });
 }
 
 void bc_slab_totals(bc_u64 *unreclaimable, bc_u64 *reclaimable)

@@ -22,6 +22,9 @@ inline constexpr u64 kArenaBytes = u64{1} << 32;
 struct Thread {
 	u32 cpu = 0;
 	const void *ns = nullptr;
+	bool must_succeed = false;
+	bool io_scope = false;
+	bool page_fault = false;
 };
 extern thread_local Thread this_thread;
 extern u64 arena_base;
@@ -71,6 +74,22 @@ inline u64 percpu_read(const u64 *percpu, u32 cpu)
 	return __atomic_load_n(percpu + cpu * (kPerCpuUnit / sizeof(u64)), __ATOMIC_RELAXED);
 }
 
+inline u64 percpu_take(u64 *percpu, u32 cpu)
+{
+	jitter();
+	return __atomic_exchange_n(percpu_word(percpu, cpu), u64{0}, __ATOMIC_RELAXED);
+}
+
+// Numbers of this machine's own.
+inline constexpr u32 kGfpHigh = 1;
+inline constexpr u32 kGfpIo = 2;
+inline constexpr u32 kGfpFs = 4;
+inline constexpr u32 kGfpDirectReclaim = 8;
+inline constexpr u32 kGfpNoFail = 16;
+inline constexpr u32 kGfpReclaimable = 32;
+
+inline bool current_must_succeed() { return this_thread.must_succeed; }
+inline bool current_in_io_scope() { return this_thread.io_scope; }
 inline const void *current_namespace() { return this_thread.ns; }
 
 inline u64 page_index(u64 address) { return (address - arena_base) >> kPageShift; }

@@ -84,16 +84,43 @@ inline u64 percpu_add_return(u64 *percpu, u64 value)
 extern "C" u64 bc_percpu_read(const u64 *percpu, u32 cpu);
 inline u64 percpu_read(const u64 *percpu, u32 cpu) { return bc_percpu_read(percpu, cpu); }
 
+inline const char *current_task()
+{
+	const char *task;
+	asm("movq " BC_CURRENT ", %0" : "=r"(task));
+	return task;
+}
+
 // The pid namespace at level 1 of the current task; nullptr where it has none. The trampoline saw one, but a dying task
 // loses its pid while it still runs: its parent's wait4() releases it (kernel/exit.c, release_task()).
 inline const void *current_namespace()
 {
-	const char *task;
-	asm("movq " BC_CURRENT ", %0" : "=r"(task));
-	const char *pid = *reinterpret_cast<const char *const volatile *>(task + BC_TASK_THREAD_PID);
+	const char *pid = *reinterpret_cast<const char *const volatile *>(current_task() + BC_TASK_THREAD_PID);
 	if (__builtin_expect(pid == nullptr, false))
 		return nullptr;
 	return *reinterpret_cast<const void *const *>(pid + BC_PID_NS1);
+}
+
+// Takes what is in another CPU's copy, when nobody adds to it any more.
+extern "C" u64 bc_percpu_take(u64 *percpu, u32 cpu);
+inline u64 percpu_take(u64 *percpu, u32 cpu) { return bc_percpu_take(percpu, cpu); }
+
+// What an allocation may do for its memory: include/linux/gfp_types.h
+inline constexpr u32 kGfpHigh = BC_GFP_HIGH;
+inline constexpr u32 kGfpIo = BC_GFP_IO;
+inline constexpr u32 kGfpFs = BC_GFP_FS;
+inline constexpr u32 kGfpDirectReclaim = BC_GFP_DIRECT_RECLAIM;
+inline constexpr u32 kGfpNoFail = BC_GFP_NOFAIL;
+inline constexpr u32 kGfpReclaimable = BC_GFP_RECLAIMABLE;
+
+inline u32 current_flags() { return *reinterpret_cast<const volatile u32 *>(current_task() + BC_TASK_FLAGS); }
+// It frees memory, or is on its way out, and needs some for that.
+inline bool current_must_succeed() { return (current_flags() & BC_PF_MUST_SUCCEED) != 0; }
+// In a scope without IO or FS, or in a file system's transaction: btrfs marks its by the journal alone.
+inline bool current_in_io_scope()
+{
+	return (current_flags() & BC_PF_IO_SCOPE) != 0 ||
+	       *reinterpret_cast<const void *const volatile *>(current_task() + BC_TASK_JOURNAL) != nullptr;
 }
 
 // A pointer as a word with bit 63 set, and back: of the kernel's pointers every one has it.

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+// What a wrapper does around the original where bounds have to be asked: before it, or after it where that was too
+// early to tell.
+#pragma once
+
+#include "charge.h"
+
+namespace bc
+{
+
+// The container of a namespace that is not the one this CPU charged last; nullptr where it is too late for one.
+BC_COLD Container *other_container(const void *ns);
+
+// The container of the current task, nullptr where it has none. Preemption off.
+BC_HOT Container *current_container()
+{
+	const void *ns = platform::current_namespace();
+	auto *last = static_cast<Container *>(platform::cpu_last());
+	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns && ns != nullptr, true))
+		return last;
+	return other_container(ns);
+}
+
+inline constexpr u64 kMostPages = u64{4} << 20; // KMALLOC_MAX_SIZE
+
+// What is known of an object before it is made.
+struct Wanted {
+	Address caller;
+	CacheKey cache; // kUnknown: of its size only
+	s64 bytes;	// of one, where the cache is unknown
+	s64 count;	// 0: there is nothing to ask
+	ByteKind kind;	// likewise
+	u32 gfp;
+	bool large;
+};
+// The key of a site whose cache only the allocator knows, when it has allocated. No object is recorded with it.
+inline constexpr CacheKey kUnknown{2};
+
+// Charges what is wanted to the current task's container, if that has a bound in the way, and says so in `admission`.
+// False: refused. Sleeps where wanted.gfp allows that.
+BC_COLD bool admit(const Wanted &wanted, Admission &admission);
+// The objects are there (or none, count = 0): records them, and puts right what was charged for them.
+BC_COLD void settle(const Admission &admission, void *const *objects, s64 count, Address caller, CacheKey cache,
+		    u32 gfp);
+// For an object that charge() returned false for. False: refused, it has to go. Sleeps where gfp allows that.
+BC_COLD bool admit_late(void *object, Address caller, CacheKey cache, u32 gfp);
+
+} // namespace bc
