@@ -107,7 +107,8 @@ static void mappings(void)
 	memset(memory, 1, length);
 	must(!msync(memory, length, MS_SYNC), "msync");
 	must(!madvise(memory, length, MADV_DONTNEED), "madvise");
-	must(!mlock(memory, page), "mlock");
+	/* runtimes' seccomp filters refuse this, and vmsplice() below */
+	must(!mlock(memory, page) || errno == EPERM, "mlock");
 	must(!unlink(path_of("mapping", 0)), "unlink");
 }
 
@@ -187,7 +188,7 @@ static void spliced(void)
 	must(lseek(in, 0, SEEK_SET) == 0, "lseek");
 	must(splice(in, NULL, ends[1], NULL, 32768, 0) > 0, "splice into a pipe");
 	must(splice(ends[0], NULL, out, NULL, 32768, 0) > 0, "splice out of a pipe");
-	must(vmsplice(ends[1], &data, 1, 0) > 0, "vmsplice");
+	must(vmsplice(ends[1], &data, 1, 0) > 0 || errno == EPERM, "vmsplice");
 	must(sendfile(out, in, &offset, 65536) > 0, "sendfile");
 	must(!unlink(path_of("splice-in", 0)) && !unlink(path_of("splice-out", 0)), "unlink");
 }
