@@ -114,6 +114,7 @@ enum bc_probe {
 	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
 	BC_PROBE_MAPLE,	    /* struct maple_node: subject is the tree that it is in */
+	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
 	BC_PROBE_USER,	    /* struct user_struct */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */

@@ -79,6 +79,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		if (probed.known)
 			j.verdict = r.verdict;
 		return j;
+	case Proof::locks:
+		return by_state(BC_PROBE_LOCKS);
 	case Proof::queued:
 		return by_state(BC_PROBE_QUEUED);
 	case Proof::kernfs:

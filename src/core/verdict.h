@@ -30,6 +30,7 @@ enum class Proof : u8 {
 	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
 	kernfs,	   // by state: linked into its directory; a removed one is not
+	locks,	   // by state: a living inode's list of locks, which goes when the inode does
 	queued,	   // by state: it is in a list of something that lives, its neighbours point back
 	bind,	   // by state: in the table of ports, with a socket
 	timewait,  // by state: in the table of connections
@@ -70,6 +71,8 @@ inline constexpr ClassRow kClasses[] = {
      "stable kernels free a network namespace's memory at the next one's cleanup"},
     {"sysfs-node", "__kernfs_new_node", "", Verdict::reclaimable, Proof::kernfs, 0,
      "in the tree of sysfs or cgroupfs: a cache made lazily for a level of pid namespaces has a directory there"},
+    {"flock-context", "locks_get_lock_context", "", Verdict::reclaimable, Proof::locks, 0,
+     "the lists of locks of a shared file's inode, made by the first lock and freed with the inode"},
     {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
      "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,

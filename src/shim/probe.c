@@ -8,6 +8,9 @@
  */
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#if __has_include(<linux/filelock.h>)
+#include <linux/filelock.h>
+#endif
 #include <linux/kernfs.h>
 #include <linux/maple_tree.h>
 #include <linux/mm_types.h>
@@ -245,6 +248,19 @@ static void probe_queued(const struct list_head *node, struct bc_probed *out)
 	out->known = back == node && forth == node;
 }
 
+/* A list head that is empty, or whose neighbours point back. */
+static bool is_head(const struct list_head *head)
+{
+	struct list_head copy, *back, *forth;
+
+	return GET(copy, head) && GET(back, &copy.next->prev) && GET(forth, &copy.prev->next) && back == head && forth == head;
+}
+
+static void probe_locks(const struct file_lock_context *locks, struct bc_probed *out)
+{
+	out->known = is_head(&locks->flc_flock) && is_head(&locks->flc_posix) && is_head(&locks->flc_lease);
+}
+
 /* Unhashing makes pprev NULL or poison. */
 static bool is_hashed(const struct hlist_node *node)
 {
@@ -340,6 +356,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_TIMEWAIT:
 		probe_timewait((const void *)object, out);
+		break;
+	case BC_PROBE_LOCKS:
+		probe_locks((const void *)object, out);
 		break;
 	case BC_PROBE_NEIGHBOUR:
 		probe_neighbour((const void *)object, out);
