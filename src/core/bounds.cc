@@ -258,17 +258,18 @@ void arm_fail_nth(Container &c, s64 n)
 	set_gate(c, n != 0 ? others | kGateFailNth : others);
 }
 
-void begin_limits(Container &c)
+void begin_limits(Container &c, bool defaults)
 {
 	u8 bits = 0;
 	for (size_t i = 0; i < kChargedRows; ++i) {
-		c.accounts[i].set(g_defaults[i]);
-		if (g_defaults[i].finite())
+		const Bounds bounds = defaults ? g_defaults[i] : Bounds{kUnlimited, kUnlimited};
+		c.accounts[i].set(bounds);
+		if (bounds.finite())
 			bits |= i < kByteKinds ? kGateLarge : kGatePieces;
 	}
 	// Nobody has charged anything yet, so that near is reached by saying so.
 	for (size_t i = 0; i < kByteKinds; ++i) {
-		if (g_defaults[i].barrier <= 3 * g_slack) {
+		if (c.accounts[i].bounds().barrier <= 3 * g_slack) {
 			c.mode.set_relaxed(static_cast<u8>(Mode::near));
 			c.cells.set_relaxed(nullptr);
 			bits |= kGateNear;

@@ -88,8 +88,8 @@ Bounds bounds_of(const Container &c, Charged what);
 void reset_counts(Container &c);
 void arm_fail_nth(Container &c, s64 n);
 
-// A new container's, and one's whose last task is gone.
-void begin_limits(Container &c);
+// A new container's, with the defaults unless it is older than the module, and one's whose last task is gone.
+void begin_limits(Container &c, bool defaults);
 void end_limits(Container &c);
 bool switching(const Container &c);
 // The worker's: back to cells where the bound is far again.

@@ -159,7 +159,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			fresh->ns.set_relaxed(ns);
 			fresh->cells.set_relaxed(cells);
 			fresh->own_cells.set_relaxed(cells);
-			begin_limits(*fresh);
+			begin_limits(*fresh, !at_load);
 			fresh->index = OwnerIndex{static_cast<u16>(index)};
 			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
 				++next_id_;

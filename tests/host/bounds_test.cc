@@ -469,6 +469,8 @@ TEST_F(Bound, Defaults)
 	EXPECT_NE(make(task_, kText + 0x1010), 0u);
 	EXPECT_NE(make(task_, kText + 0x1010), 0u);
 	EXPECT_EQ(make(task_, kText + 0x1010), 0u) << "before its first instruction";
+	bc_task_forked(ns(2), 1, "older", true);
+	EXPECT_EQ(resource("numproc", 2)["limit"], "unlimited") << "it did not know when it started";
 }
 
 TEST_F(Bound, AStoppedContainerIsInNobodysWay)
