@@ -96,6 +96,10 @@ enum bc_probe {
 	BC_PROBE_DENTRY,    /* struct dentry */
 	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
+	BC_PROBE_BIND,	    /* struct inet_bind_bucket or inet_bind2_bucket: is it hashed, with a socket? */
+	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
+	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
+	BC_PROBE_MAPLE,	    /* struct maple_node: subject is the tree that it is in */
 	BC_PROBE_USER,	    /* struct user_struct */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
@@ -112,6 +116,20 @@ struct bc_probed {
 	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */
 };
 void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);
+
+/*
+ * Who outside refers to what: calls found() with every pointer to an object that a living task has by its open files,
+ * its directories, credentials and pending signals. found() is "any"; the pointer may point into the object. False
+ * where the walk was not complete. sleep
+ */
+struct bc_holder {
+	bc_s32 pid;
+	bc_s32 fd;	/* -1: not by a descriptor */
+	const char *by; /* what it is by then: "cwd" */
+	char comm[16];
+};
+typedef void (*bc_holder_found)(void *context, bc_u64 pointer, const struct bc_holder *holder);
+bool bc_holders(bc_holder_found found, void *context);
 
 /* Announces a container's face, /proc/beancounter/ID. Twice is once. sleep */
 bool bc_face_add(bc_u32 id);

@@ -117,7 +117,10 @@ bool render_leaks(Text &out, const Container &c)
 	if (c.current() != State::clean) {
 		Survivors survivors;
 		Survey survey;
-		if (!survivors.run(c) || !survey.judged(survivors))
+		if (!survivors.run(c))
+			return false;
+		survivors.find_holders();
+		if (!survey.judged(survivors))
 			return false;
 		for (u32 i = 0; i < survey.size(); ++i)
 			leak_row(out, survey[i]);

@@ -113,6 +113,7 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 	Survivors survivors;
 	if (!survivors.run(c))
 		return {now + kWatchMs, Wants::nothing};
+	survivors.find_holders();
 	hand_over(c, survivors, true);
 	const Held rest = held(c);
 	c.last_objects = rest.objects;

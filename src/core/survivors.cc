@@ -2,6 +2,7 @@
 #include "survivors.h"
 
 #include "charge.h"
+#include "text.h"
 
 namespace bc
 {
@@ -38,6 +39,8 @@ bool from_dentry(const Survivor &s)
 // Does what this object points to live with it? Of caches that objects above the allocator are kept in we know no more.
 bool may_own(const Survivor &s)
 {
+	if (s.judgement.holder)
+		return true;
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
 	const Proof proof = kClasses[s.judgement.row].proof;
@@ -134,6 +137,15 @@ void Survivors::judge_each(const Container &c)
 		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
 			j.verdict = kClasses[j.row].verdict;
 	}
+	// A node of a tree lives with what the tree is in: the address space, the directory.
+	for (u32 i = 0; i < count_; ++i) {
+		Judgement &j = entries_[i].judgement;
+		if (j.row == kNoRow || kClasses[j.row].proof != Proof::maple || j.verdict == Verdict::leaked)
+			continue;
+		const Survivor *owner = containing(j.subject, false);
+		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
+			j.verdict = Verdict::leaked;
+	}
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
 	for (u32 i = 0; i < count_; ++i) {
 		Judgement &j = entries_[i].judgement;
@@ -184,6 +196,44 @@ void Survivors::keep_anchors()
 	}
 }
 
+void Survivors::find_holders()
+{
+	if (count_ == 0 || objects(Verdict::leaked) + objects(Verdict::held) == 0)
+		return;
+	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
+	constexpr u32 kTries = 3;
+	auto found = [](void *context, u64 pointer, const bc_holder *holder) {
+		static_cast<Survivors *>(context)->hold(pointer, *holder);
+	};
+	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
+		bc_cond_resched();
+	follow(Verdict::held);
+	keep_anchors();
+}
+
+// Any context: called during the walk.
+void Survivors::hold(u64 pointer, const bc_holder &holder)
+{
+	Survivor *target = containing(pointer, false);
+	if (target == nullptr)
+		return;
+	Judgement &j = target->judgement;
+	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
+		return;
+	j.verdict = Verdict::held;
+	j.holder = true;
+	if (j.row == kNoRow)
+		j.row = kHolderRow;
+	bc_text text{j.text, 0, sizeof(j.text) - 1, false};
+	Text out{text};
+	out.put("pid=").number(holder.pid).put(",comm=").put(holder.comm);
+	if (holder.fd >= 0)
+		out.put(",fd=").number(holder.fd);
+	else
+		out.put(",by=").put(holder.by);
+	j.text[text.length] = 0;
+}
+
 void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
 
 // Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
@@ -211,6 +261,10 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 {
 	Judgement &j = target.judgement;
 	const Verdict verdict = source.judgement.verdict;
+	if (source.judgement.holder && !j.holder && (j.verdict == Verdict::leaked || j.verdict == Verdict::held)) {
+		j.holder = true;
+		copy_text(j.text, sizeof(j.text), source.judgement.text);
+	}
 	if (j.verdict == Verdict::leaked) {
 		j.verdict = verdict;
 		j.part = true;

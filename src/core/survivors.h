@@ -6,6 +6,9 @@
 // file system's private part of a dentry), and a reference that it holds is no longer unexplained (overlayfs's inode on
 // the dentry of the layer below). Pointers are followed from what is excused only, never towards it, so that a leaked
 // object is not excused by what it drags along: a lost mount stays a leak though the inodes below it are held.
+//
+// At last whoever outside refers to it: an open descriptor of a living task holds what it refers to, and that what it
+// points to.
 #pragma once
 
 #include "container.h"
@@ -30,6 +33,8 @@ class Survivors
 
 	// Sleeps; the worker's mutex is held. False without memory.
 	bool run(const Container &c);
+	// Then, before something is called a leak, or to name who holds what is held: looks through all living tasks.
+	void find_holders();
 
 	u32 size() const { return count_; }
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
@@ -45,6 +50,7 @@ class Survivors
 	void judge_each(const Container &c);
 	void follow(Verdict from);
 	void scan(u32 index);
+	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
 	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
 	void keep_anchors();

@@ -56,6 +56,12 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return j;
 	const ClassRow &r = kClasses[row];
 	bc_probed probed{};
+	auto by_state = [&](enum bc_probe what) {
+		bc_probe(what, object.value, size, &probed);
+		if (probed.known)
+			j.verdict = r.verdict;
+		return j;
+	};
 	switch (r.proof) {
 	case Proof::dentry:
 		bc_probe(BC_PROBE_DENTRY, object.value, size, &probed);
@@ -78,12 +84,23 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		if (probed.known && probed.extra == 0)
 			j.verdict = r.verdict;
 		return j;
-	case Proof::queued:
-	case Proof::kernfs:
-		bc_probe(r.proof == Proof::queued ? BC_PROBE_QUEUED : BC_PROBE_KERNFS, object.value, size, &probed);
+	case Proof::maple:
+		bc_probe(BC_PROBE_MAPLE, object.value, size, &probed);
+		// One of a leaked object's own tree goes with that: survivors.cc
+		j.subject = probed.subject;
 		if (probed.known)
 			j.verdict = r.verdict;
 		return j;
+	case Proof::queued:
+		return by_state(BC_PROBE_QUEUED);
+	case Proof::kernfs:
+		return by_state(BC_PROBE_KERNFS);
+	case Proof::bind:
+		return by_state(BC_PROBE_BIND);
+	case Proof::timewait:
+		return by_state(BC_PROBE_TIMEWAIT);
+	case Proof::neighbour:
+		return by_state(BC_PROBE_NEIGHBOUR);
 	case Proof::mm:
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;

@@ -26,10 +26,15 @@ enum class Proof : u8 {
 	dentry,	   // by state: nobody but the dentry cache refers to it
 	inode,	   // by state: nobody but the inode cache and cached dentries refer to it
 	tree,	   // by state: a living tree points to it
+	maple,	   // by state: it is in a tree, which is not part of a leaked object
 	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
 	kernfs,	   // by state: linked into its directory; a removed one is not
 	queued,	   // by state: it is in a list of something that lives, its neighbours point back
+	bind,	   // by state: in the table of ports, with a socket
+	timewait,  // by state: in the table of connections
+	neighbour, // by state: in its table
+	holder,	   // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
@@ -52,6 +57,8 @@ inline constexpr ClassRow kClasses[] = {
      "a node of a shared file's page cache, or of another tree of the host's"},
     {"tree-node", "radix_tree_node_alloc", "", Verdict::reclaimable, Proof::tree, 0,
      "the same, for idr and radix trees"},
+    {"tree-node", "mas_alloc_nodes", "", Verdict::reclaimable, Proof::maple, 0,
+     "of a maple tree of the host's: the names in a tmpfs directory, 6.12"},
     {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
      "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
     {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 2,
@@ -72,20 +79,34 @@ inline constexpr ClassRow kClasses[] = {
     {"khugepaged", "__khugepaged_enter", "", Verdict::deferred, Proof::once, 64, "its entry in that list"},
     {"signal", "__sigqueue_alloc", "", Verdict::held, Proof::queued, 0,
      "a signal that waits for a task outside to take it: a dying init's SIGCHLD"},
+    {"tcp-port", "inet_bind_bucket_create", "", Verdict::deferred, Proof::bind, 0,
+     "the port of a connection in a network namespace that lives on: TIME_WAIT holds it for a minute"},
+    {"tcp-port", "inet_bind2_bucket_create", "", Verdict::deferred, Proof::bind, 0, "the same, by address"},
+    {"tcp-port", "__inet_hash_connect", "", Verdict::deferred, Proof::bind, 0, "the same, where it is inlined"},
+    {"time-wait", "inet_twsk_alloc", "", Verdict::deferred, Proof::timewait, 0,
+     "the rest of a closed connection in a network namespace that lives on, for a minute"},
+    {"neighbour", "___neigh_create", "", Verdict::cached, Proof::neighbour, 0,
+     "in the table of neighbours of a network namespace that lives on, until it is collected"},
+    {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,
+     "a next hop in a network namespace that lives on caches a route a CPU and direction"},
+    {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
 };
 inline constexpr u32 kClassRows = sizeof(kClasses) / sizeof(kClasses[0]);
 inline constexpr u32 kInodeRow = 1;
 inline constexpr u32 kPartRow = kClassRows - 1;
+inline constexpr u32 kHolderRow = kClassRows - 2;
 static_assert(kClassRows <= kExcuses, "a container counts what each row excused");
-static_assert(kClasses[kInodeRow].proof == Proof::inode && kClasses[kPartRow].proof == Proof::part);
+static_assert(kClasses[kInodeRow].proof == Proof::inode && kClasses[kPartRow].proof == Proof::part &&
+	      kClasses[kHolderRow].proof == Proof::holder);
 
 inline constexpr u32 kNoRow = ~0u;
 
 struct Judgement {
 	Verdict verdict = Verdict::leaked;
 	bool anchor = false;	      // excused, but something held is explained by it in part
+	bool holder = false;	      // a living task refers to it: text names it
 	bool part = false;	      // excused since something excused points to it
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;

@@ -9,6 +9,7 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/kernfs.h>
+#include <linux/maple_tree.h>
 #include <linux/mm_types.h>
 #include <linux/rbtree.h>
 #include <linux/sched/user.h>
@@ -16,6 +17,9 @@
 #include <linux/uidgid.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
+#include <net/inet_hashtables.h>
+#include <net/neighbour.h>
+#include <net/sock.h>
 
 #include "shim.h"
 
@@ -161,6 +165,50 @@ static void probe_tree_node(const struct xa_node *node, struct bc_probed *out)
 	snprintf(out->text, sizeof(out->text), "tree=linked");
 }
 
+/*
+ * A maple node knows its parent, the root its tree (lib/maple_tree.c: bit 0 of parent tells the two apart, the other low bits are
+ * the slot and the parent's type). A dead node is its own parent. Every step up is believed only if the way down leads back.
+ */
+#define MAPLE_ROOT_PARENT 1UL
+#define MAPLE_LOW 255UL
+
+static void probe_maple(const struct maple_node *object, struct bc_probed *out)
+{
+	const struct maple_node *node = object;
+	int height;
+
+	for (height = 0; height < 16; height++) {
+		unsigned long parent, word = 0;
+		const unsigned long *up;
+		int i;
+
+		if (!GET(parent, (const unsigned long *)node))
+			return;
+		if (parent & MAPLE_ROOT_PARENT) {
+			const struct maple_tree *tree = (const void *)(parent & ~MAPLE_ROOT_PARENT);
+
+			if (!GET(word, (const unsigned long *)&tree->ma_root) || (word & ~MAPLE_LOW) != (unsigned long)node)
+				return;
+			out->known = true;
+			out->subject = (u64)tree;
+			snprintf(out->text, sizeof(out->text), "tree=linked");
+			return;
+		}
+		up = (const unsigned long *)(parent & ~MAPLE_LOW);
+		if ((unsigned long)up == (unsigned long)node)
+			return;
+		for (i = 1; i < sizeof(*node) / sizeof(long); i++) {
+			if (!GET(word, up + i))
+				return;
+			if ((word & ~MAPLE_LOW) == (unsigned long)node)
+				break;
+		}
+		if (i == sizeof(*node) / sizeof(long))
+			return;
+		node = (const struct maple_node *)up;
+	}
+}
+
 static void probe_user(const struct user_struct *user, struct bc_probed *out)
 {
 	refcount_t count;
@@ -195,6 +243,69 @@ static void probe_queued(const struct list_head *node, struct bc_probed *out)
 	if (!GET(copy, node) || copy.next == node || !GET(back, &copy.next->prev) || !GET(forth, &copy.prev->next))
 		return;
 	out->known = back == node && forth == node;
+}
+
+/* Unhashing makes pprev NULL or poison. */
+static bool is_hashed(const struct hlist_node *node)
+{
+	struct hlist_node copy, *back;
+
+	return GET(copy, node) && (long)copy.pprev < 0 && GET(back, copy.pprev) && back == node;
+}
+
+static bool has_any(const struct hlist_head *list)
+{
+	struct hlist_node *first;
+
+	return GET(first, &list->first) && first;
+}
+
+/* Both kinds are made by the same functions: what it is not does not look hashed. */
+static void probe_bind(const void *object, struct bc_probed *out)
+{
+	const struct inet_bind_bucket *bind = object;
+	const struct inet_bind2_bucket *bind2 = object;
+
+#if BC_KERNEL_6_12
+	out->known = (is_hashed(&bind->node) && has_any(&bind->bhash2)) || (is_hashed(&bind2->node) && has_any(&bind2->owners));
+#else
+	out->known = (is_hashed(&bind->node) && has_any(&bind->owners)) ||
+		     (is_hashed(&bind2->node) && (has_any(&bind2->owners) || has_any(&bind2->deathrow)));
+#endif
+}
+
+static void probe_timewait(const struct sock_common *sk, struct bc_probed *out)
+{
+	unsigned char state;
+
+	out->known = GET(state, (const unsigned char *)&sk->skc_state) && state == TCP_TIME_WAIT && is_hashed(&sk->skc_node);
+}
+
+/* By its table: permanent and loopback's neighbours are in no list for collection. */
+static void probe_neighbour(const struct neighbour *neigh, struct bc_probed *out)
+{
+	struct neigh_hash_table hash, *table;
+	struct neigh_table *tbl;
+	struct neighbour *other;
+	unsigned long bucket;
+	int steps = 0;
+	u8 dead;
+
+	if (!GET(dead, &neigh->dead) || dead || !GET(tbl, &neigh->tbl) || !GET(table, &tbl->nht) || !GET(hash, table) ||
+	    hash.hash_shift > 20)
+		return;
+	for (bucket = 0; bucket < 1UL << hash.hash_shift; bucket++) {
+		if (!GET(other, &hash.hash_buckets[bucket]))
+			return;
+		for (; other; steps++) {
+			if (other == neigh) {
+				out->known = true;
+				return;
+			}
+			if (steps > MOST_STEPS || !GET(other, &other->next))
+				return;
+		}
+	}
 }
 
 static void probe_kernfs(const struct kernfs_node *kn, struct bc_probed *out)
@@ -239,6 +350,18 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_TREE_NODE:
 		probe_tree_node((const void *)object, out);
+		break;
+	case BC_PROBE_MAPLE:
+		probe_maple((const void *)object, out);
+		break;
+	case BC_PROBE_BIND:
+		probe_bind((const void *)object, out);
+		break;
+	case BC_PROBE_TIMEWAIT:
+		probe_timewait((const void *)object, out);
+		break;
+	case BC_PROBE_NEIGHBOUR:
+		probe_neighbour((const void *)object, out);
 		break;
 	case BC_PROBE_USER:
 		probe_user((const void *)object, out);

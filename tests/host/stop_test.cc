@@ -255,6 +255,72 @@ TEST_F(Stop, WhatIsNoLongerHeldIsHandedOverSooner)
 	EXPECT_EQ(raw_held(*c), Raw{});
 }
 
+TEST_F(Stop, HeldByADescriptorOutside)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	const u64 behind = make(k64_, kText + 0x2d, 1);
+	host::write_word(object + 16, behind);
+	stop(ns(1));
+	host::set_holders({{object + 8, {77, 5, "", "con mon"}}, {object, {78, -1, "cwd", "sh"}}});
+	time_to(*c, State::held, 60000);
+	EXPECT_EQ(host::stop_log().back().state, "held");
+	const auto held = row(render(BC_FILE_LEAKS, 1), "held");
+	EXPECT_EQ(held.at("count"), "2") << "with what it points to";
+	EXPECT_EQ(held.at("class"), "holder");
+	EXPECT_EQ(held.at("details"), "pid=77,comm=con\\040mon,fd=5") << "the first one found";
+	host::set_holders({});
+	freed(object);
+	freed(behind);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+TEST_F(Stop, LostByItsHolderItIsALeak)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	host::set_holders({{object, {78, -1, "cwd", "sh"}}}, false);
+	time_to(*c, State::held, 60000);
+	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "held").at("details"), "pid=78,comm=sh,by=cwd");
+	host::set_holders({});
+	time_to(*c, State::leaked, 60000);
+	freed(object);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+TEST_F(Stop, ATreesNodeLivesWithWhatTheTreeIsIn)
+{
+	const Cache node{256, false, "maple_node"}, k512{512, false, "kmalloc-512"};
+	host::add_symbol(kText + 0x3000, 0x1000, "mas_alloc_nodes");
+	u64 tree = 0;
+	host::set_probe([&tree](enum bc_probe what, u64, u32, bc_probed &out) {
+		out.known = what == BC_PROBE_MAPLE && tree != 0;
+		out.subject = tree;
+	});
+	Container *c = start(ns(1));
+	make(node, kText + 0x3010);
+	tree = 0xffff888100000040; // in an object of the host's
+	stop(ns(1));
+	time_to(*c, State::clean, 60000);
+
+	c = start(ns(2));
+	const u64 owner = make(k512, kText + 0x2d, 2);
+	make(node, kText + 0x3010, 2);
+	tree = owner + 64;
+	stop(ns(2));
+	time_to(*c, State::leaked, 60000);
+	EXPECT_EQ(held(*c).objects, 2) << "an address space that is lost keeps its tree";
+
+	c = start(ns(3));
+	make(node, kText + 0x3010, 3);
+	tree = 0; // in none
+	stop(ns(3));
+	time_to(*c, State::leaked, 60000);
+}
+
 TEST_F(Stop, OneLeakAmongTheHeldIsALeak)
 {
 	Container *c = start(ns(1));

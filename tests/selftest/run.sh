@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#   run.sh [NAME...]    clean, leak_one, ...; without: all
+#   run.sh [NAME...]    clean, leak_one, ...; without: all but runtimes, which needs more packages and memory
 #
 # Runs the selftests one after the other on the running kernel, in one boot: what
 # they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
@@ -9,7 +9,7 @@
 cd "$(dirname "$0")" || exit 1
 
 # What needs little first; those that load and unload the module last.
-all=(clean hooks leak_one leak_user leak_pid exact old_format views stop since_load load_unload)
+all=(clean hooks leak_one leak_user leak_pid exact old_format views stop holders since_load load_unload)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 passed=0 failed=0 skipped=0

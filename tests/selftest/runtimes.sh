@@ -177,12 +177,14 @@ podman_image() {
 	tar -C "$disk/rootfs" -cf - . | podman_ crun import - localhost/selftest >"$output" 2>&1 || { cat "$output" && return 1; }
 }
 
-podman_run() { # runtime, more of its options
-	local runtime=$1
-	shift
+podman_run() { # runtime, network, more of its options
+	local runtime=$1 network=$2 net=
+	shift 2
+	[ "$network" = none ] || net=--net # busy may use it
 	storage=$disk/podman driver=overlay
 	podman_image || return
-	in_background podman_ "$runtime" run --rm --name "one" --network none --tmpfs /tmp "$@" localhost/selftest /bin/work
+	in_background podman_ "$runtime" run --rm --name one --network "$network" --tmpfs /tmp "$@" \
+		localhost/selftest /bin/work ${net:+"$net"}
 	started work "/libpod_parent/libpod-[0-9a-f]{64}" || return
 	entered podman_ "$runtime" exec one || return
 	podman_ "$runtime" exec one touch /tmp/stop || return
@@ -281,14 +283,15 @@ need_module
 need_programs
 make_disk
 trap clean_up EXIT
-ktap_plan 15
+ktap_plan 16
 ktap_test "crun: run, exec, end" oci_run crun
 ktap_test "runc: run, exec, end" oci_run runc
 ktap_test "crun: create, start, exec, pause, kill, delete" oci_create crun
 ktap_test "runc: create, start, exec, pause, kill, delete" oci_create runc
-ktap_test "podman and crun: run, exec, end, removed" podman_run crun
-ktap_test "podman and runc: run, exec, end, removed" podman_run runc
-ktap_test "podman and crun, a user namespace" podman_run crun --uidmap 0:100000:65536
+ktap_test "podman and crun: run, exec, end, removed" podman_run crun none
+ktap_test "podman and runc: run, exec, end, removed" podman_run runc none
+ktap_test "podman and crun, a user namespace" podman_run crun none --uidmap 0:100000:65536
+ktap_test "podman and crun, the host's network" podman_run crun host
 ktap_test "podman and crun: run, exec, stop" podman_stop crun
 ktap_test "podman: a stopped container's files on a tmpfs are held until it is removed" podman_kept
 ktap_test "LXC: start, attach, end" lxc ends end "lxc.net.0.type = empty"

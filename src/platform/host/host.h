@@ -68,6 +68,8 @@ long references();		 // of all
 // ---- the rest
 using Probe = std::function<void(enum bc_probe what, bc_u64 object, bc_u32 size, bc_probed &out)>;
 void set_probe(Probe probe);
+// What living tasks refer to, and whether the walk over them is complete.
+void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, bool complete = true);
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
 void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced

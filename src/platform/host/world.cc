@@ -24,6 +24,8 @@ struct World {
 	std::vector<bc_u32> faces;
 	std::vector<StopLog> log;
 	Probe probe;
+	std::vector<std::pair<bc_u64, bc_holder>> holders;
+	bool holders_complete = true;
 };
 Guarded<World> g_world;
 
@@ -62,6 +64,14 @@ long references()
 void set_probe(Probe probe)
 {
 	g_world.with([&](World &w) { w.probe = std::move(probe); });
+}
+
+void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, bool complete)
+{
+	g_world.with([&](World &w) {
+		w.holders = std::move(holders);
+		w.holders_complete = complete;
+	});
 }
 
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable)
@@ -156,6 +166,19 @@ void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *
 	g_world.with([&](World &w) { probe = w.probe; });
 	if (probe)
 		probe(what, object, size, *out);
+}
+
+bool bc_holders(bc_holder_found found, void *context)
+{
+	may_sleep(__func__);
+	std::vector<std::pair<bc_u64, bc_holder>> holders;
+	const bool complete = g_world.with([&](World &w) {
+		holders = w.holders;
+		return w.holders_complete;
+	});
+	for (const auto &[pointer, holder] : holders)
+		found(context, pointer, &holder);
+	return complete;
 }
 
 bool bc_face_add(bc_u32 id)

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who outside refers to a survivor: everything that the living tasks have by their open files, directories, credentials and
+ * pending signals. What the pointers mean is not asked; whoever called us knows which objects it looks for.
+ *
+ * Tasks and files are held while they are looked at; what is behind them is copied without faulting.
+ */
+#include <linux/cred.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/magic.h>
+#include <linux/net.h>
+#include <linux/nsproxy.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/skbuff.h>
+#include <net/af_unix.h>
+#include <net/sock.h>
+
+#include "shim.h"
+
+#define MOST_STEPS 1024
+#define PROC_INODE_WORDS 9 /* of struct proc_inode before its vfs_inode, its pid among them: fs/proc/internal.h */
+
+#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
+
+struct search {
+	bc_holder_found found;
+	void *context;
+	struct bc_holder holder;
+};
+
+static void refers(struct search *search, const void *pointer)
+{
+	if ((long)pointer < 0) /* a kernel address */
+		search->found(search->context, (u64)pointer, &search->holder);
+}
+
+/* A unix socket holds its peer, even a dead one, and what was sent and not yet read: af_unix.c, unix_peer(). */
+static void socket_refers(struct search *search, const struct socket *socket)
+{
+	const struct sk_buff *skb, *end;
+	struct sock *sk, *peer;
+	unsigned short family;
+	unsigned char *data;
+	int steps;
+
+	if (!GET(sk, &socket->sk) || !sk)
+		return;
+	refers(search, sk);
+	if (GET(family, &sk->sk_family) && family == AF_UNIX && GET(peer, &unix_sk(sk)->peer))
+		refers(search, peer);
+	end = (const struct sk_buff *)&sk->sk_receive_queue;
+	if (!GET(skb, &sk->sk_receive_queue.next))
+		return;
+	for (steps = 0; skb != end && steps < MOST_STEPS; steps++) {
+		refers(search, skb);
+		if (GET(data, &skb->head))
+			refers(search, data);
+		if (!GET(skb, &skb->next))
+			break;
+	}
+}
+
+static void file_refers(struct search *search, const struct file *file)
+{
+	const struct inode *inode = file_inode(file);
+
+	refers(search, file);
+	refers(search, file->private_data); /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
+	refers(search, file->f_path.dentry);
+	refers(search, file->f_path.mnt);
+	refers(search, file->f_cred);
+	if (!inode)
+		return;
+	refers(search, inode);
+	refers(search, inode->i_private); /* a pidfd's struct pid (6.12), a namespace */
+	if (S_ISSOCK(inode->i_mode) && inode->i_sb->s_magic == SOCKFS_MAGIC) {
+		socket_refers(search, SOCKET_I((struct inode *)inode));
+	} else if (S_ISFIFO(inode->i_mode)) {
+		refers(search, inode->i_pipe);
+	} else if (inode->i_sb->s_magic == PROC_SUPER_MAGIC) {
+		void *const *word = (void *const *)inode - PROC_INODE_WORDS;
+		void *pointer;
+		int i;
+
+		for (i = 0; i < PROC_INODE_WORDS; i++) {
+			if (GET(pointer, word + i))
+				refers(search, pointer);
+		}
+	}
+}
+
+static void files_refer(struct search *search, struct task_struct *task)
+{
+	unsigned int fd;
+
+	for (fd = 0;; fd++) {
+		struct file *file;
+
+#if BC_KERNEL_6_12
+		file = task_lookup_next_fdget_rcu(task, &fd);
+		if (!file)
+			break;
+		search->holder.fd = fd;
+		file_refers(search, file);
+		fput(file);
+#else
+		rcu_read_lock();
+		file = task_lookup_next_fd_rcu(task, &fd);
+		if (file) {
+			search->holder.fd = fd;
+			file_refers(search, file);
+		}
+		rcu_read_unlock();
+		if (!file)
+			break;
+#endif
+		cond_resched();
+	}
+	search->holder.fd = -1;
+}
+
+static void pending_refers(struct search *search, const struct sigpending *pending)
+{
+	const struct list_head *node;
+	int steps;
+
+	if (!GET(node, &pending->list.next))
+		return;
+	for (steps = 0; node != &pending->list && steps < MOST_STEPS; steps++) {
+		refers(search, node); /* struct sigqueue begins with it */
+		if (!GET(node, &node->next))
+			break;
+	}
+}
+
+static void task_refers(struct search *search, struct task_struct *task)
+{
+	search->holder.pid = task_pid_nr(task);
+	search->holder.fd = -1;
+	strscpy_pad(search->holder.comm, task->comm, sizeof(search->holder.comm));
+
+	rcu_read_lock();
+	search->holder.by = "task";
+	refers(search, task);
+	refers(search, READ_ONCE(task->thread_pid));
+	search->holder.by = "cred";
+	refers(search, rcu_dereference(task->real_cred));
+	rcu_read_unlock();
+	/* The leader's alone: what it shares with its threads is looked at once. */
+	search->holder.by = "signal";
+	pending_refers(search, &task->pending);
+	if (thread_group_leader(task))
+		pending_refers(search, &task->signal->shared_pending);
+	task_lock(task);
+	if (task->fs) {
+		search->holder.by = "cwd";
+		refers(search, READ_ONCE(task->fs->pwd.dentry));
+		refers(search, READ_ONCE(task->fs->pwd.mnt));
+		search->holder.by = "root";
+		refers(search, READ_ONCE(task->fs->root.dentry));
+		refers(search, READ_ONCE(task->fs->root.mnt));
+	}
+	if (task->nsproxy) {
+		search->holder.by = "namespace";
+		refers(search, task->nsproxy->mnt_ns);
+		refers(search, task->nsproxy->net_ns);
+		refers(search, task->nsproxy->ipc_ns);
+		refers(search, task->nsproxy->uts_ns);
+		refers(search, task->nsproxy->cgroup_ns);
+	}
+	task_unlock(task);
+}
+
+bool bc_holders(bc_holder_found found, void *context)
+{
+	struct search search = { .found = found, .context = context };
+	struct task_struct *process, *task;
+	bool complete = true;
+
+	rcu_read_lock();
+	for_each_process_thread(process, task) {
+		bool alone;
+
+		if (task->flags & PF_KTHREAD)
+			continue;
+		/* As hung_task.c does: the task stays, the lists may change, and it must still be in them afterwards. */
+		get_task_struct(process);
+		get_task_struct(task);
+		rcu_read_unlock();
+		task_lock(task);
+		alone = task == process || task->files != READ_ONCE(process->files);
+		task_unlock(task);
+		task_refers(&search, task);
+		if (alone)
+			files_refer(&search, task);
+		cond_resched();
+		rcu_read_lock();
+		complete = pid_alive(task) && pid_alive(process);
+		put_task_struct(task);
+		put_task_struct(process);
+		if (!complete)
+			goto unlock;
+	}
+unlock:
+	rcu_read_unlock();
+	return complete;
+}
