@@ -34,7 +34,7 @@ enum class Proof : u8 {
 	queued,	   // by state: it is in a list of something that lives, its neighbours point back
 	bind,	   // by state: in the table of ports, with a socket
 	timewait,  // by state: in the table of connections
-	neighbour, // by state: in the neighbour table's list for collection
+	neighbour, // by state: in its table
 	holder,	   // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };

@@ -297,12 +297,31 @@ static void probe_timewait(const struct sock_common *sk, struct bc_probed *out)
 	out->known = GET(state, (const unsigned char *)&sk->skc_state) && state == TCP_TIME_WAIT && is_hashed(&sk->skc_node);
 }
 
+/* By its table: permanent and loopback's neighbours are in no list for collection. */
 static void probe_neighbour(const struct neighbour *neigh, struct bc_probed *out)
 {
+	struct neigh_hash_table hash, *table;
+	struct neigh_table *tbl;
+	struct neighbour *other;
+	unsigned long bucket;
+	int steps = 0;
 	u8 dead;
 
-	if (GET(dead, &neigh->dead) && !dead)
-		probe_queued(&neigh->gc_list, out);
+	if (!GET(dead, &neigh->dead) || dead || !GET(tbl, &neigh->tbl) || !GET(table, &tbl->nht) || !GET(hash, table) ||
+	    hash.hash_shift > 20)
+		return;
+	for (bucket = 0; bucket < 1UL << hash.hash_shift; bucket++) {
+		if (!GET(other, &hash.hash_buckets[bucket]))
+			return;
+		for (; other; steps++) {
+			if (other == neigh) {
+				out->known = true;
+				return;
+			}
+			if (steps > MOST_STEPS || !GET(other, &other->next))
+				return;
+		}
+	}
 }
 
 static void probe_kernfs(const struct kernfs_node *kn, struct bc_probed *out)
@@ -356,9 +375,6 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_TIMEWAIT:
 		probe_timewait((const void *)object, out);
-		break;
-	case BC_PROBE_LOCKS:
-		probe_locks((const void *)object, out);
 		break;
 	case BC_PROBE_NEIGHBOUR:
 		probe_neighbour((const void *)object, out);

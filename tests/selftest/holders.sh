@@ -16,7 +16,7 @@ second_task() { task=$(pgrep -P "$(container_column "$CONTAINER_ID" init)" -x sl
 # A holder outside: a program that says a word when it has what it holds, and ends when the test closes descriptor 6.
 # What it holds it has as descriptor 7.
 hold() {
-	local program=$1 said
+	local program=$1
 	shift
 	rm -f /tmp/hold /tmp/held
 	mkfifo /tmp/hold

@@ -48,8 +48,11 @@ static void loopback(void)
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	must(fd >= 0, "socket");
 	must(!ioctl(fd, SIOCGIFFLAGS, &request), "SIOCGIFFLAGS");
-	request.ifr_flags |= IFF_UP;
-	must(!ioctl(fd, SIOCSIFFLAGS, &request), "SIOCSIFFLAGS");
+	/* up already in the host's namespace, where changing it may not be allowed */
+	if (!(request.ifr_flags & IFF_UP)) {
+		request.ifr_flags |= IFF_UP;
+		must(!ioctl(fd, SIOCSIFFLAGS, &request), "SIOCSIFFLAGS");
+	}
 	close(fd);
 }
 
