@@ -376,6 +376,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 	case BC_PROBE_TIMEWAIT:
 		probe_timewait((const void *)object, out);
 		break;
+	case BC_PROBE_LOCKS:
+		probe_locks((const void *)object, out);
+		break;
 	case BC_PROBE_NEIGHBOUR:
 		probe_neighbour((const void *)object, out);
 		break;
