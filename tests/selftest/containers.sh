@@ -8,6 +8,15 @@
 cgroup_root=/sys/fs/cgroup
 container_serial=0
 
+# The test's own ends of pipes to its containers, which they are not to inherit.
+own_fds=(5)
+close_own_fds() {
+	local fd
+	for fd in "${own_fds[@]}"; do
+		exec {fd}>&-
+	done
+}
+
 # start_container [--net] [--user] [--no-cgroup] [--in FILE] [--out FILE] -- COMMAND...
 #
 # starts it in the background and sets CONTAINER_PID (of its unshare, which ends
@@ -50,8 +59,9 @@ start_container() {
 	newest=$(newest_container)
 	(
 		[ -z "$CONTAINER_CGROUP" ] || echo "$BASHPID" >"$CONTAINER_CGROUP/cgroup.procs" || exit 125
-		exec <"$in" 5>&-	# 5 is the test's end of such a pipe
+		exec <"$in"
 		[ -z "$out" ] || exec >"$out"
+		close_own_fds
 		# Inode numbers of namespaces are used again: this one's is of now.
 		# shellcheck disable=SC2016
 		exec unshare "${options[@]}" -- /bin/sh -c '

@@ -133,6 +133,19 @@ container_column() { column "$proc/containers" "$2" "id=$1"; }
 resource() { column "$proc/$1/resources" "$3" "resource=$2"; }
 health() { column "$proc/health" value "key=$1"; }
 
+# write_at_once FILE TEXT: in one write(); bash itself writes a line at a time.
+write_at_once() {
+	{ LC_ALL=C cat >"$1"; } 2>&1 <<<"$2"
+}
+
+# set_limits ID LINE...
+set_limits() {
+	local id=$1 lines
+	shift
+	lines=$(printf '%s\n' "$@")
+	write_at_once "$proc/$id/resources" "$lines" || fail "container $id refuses: $lines"
+}
+
 # Everything that has to be zero for the other numbers to be worth anything.
 expect_healthy() {
 	local key value status=0

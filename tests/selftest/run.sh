@@ -9,7 +9,8 @@
 cd "$(dirname "$0")" || exit 1
 
 # What needs little first; those that load and unload the module last.
-all=(clean hooks leak_one leak_user leak_pid exact old_format views stop holders beanctl since_load load_unload)
+all=(clean hooks leak_one leak_user leak_pid exploit exact old_format old_parsers views permissions limits
+	limits_memory limits_disks bombs stop holders beanctl since_load limits_default load_unload)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 passed=0 failed=0 skipped=0

@@ -5,6 +5,11 @@
  * its struct ucounts) on one path. With nothing armed nothing stays.
  *
  *   lost_user pipe|scm|cred|shm NUMBER [FIRST_UID]
+ *   lost_user loop NUMBER [FIRST_UID]
+ *
+ * `loop` is `pipe` in one process that keeps its rights and so is fast: for each
+ * line on its standard input it goes on, with users nobody had, until NUMBER of
+ * them are over or something is refused, and says `users=N errno=NAME`.
  *
  * and what to arm (skip_put.ko) for one lost reference:
  *
@@ -128,6 +133,38 @@ static void use_shm(uid_t first, uid_t second)
 		fail("SHM_UNLOCK");
 }
 
+static int one_user(uid_t uid)
+{
+	int ends[2];
+
+	/* The real one counts; the effective one stays root, who may go on. */
+	if (setresuid(uid, 0, 0) || pipe(ends))
+		return -1;
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static int loop(uid_t uid, int number)
+{
+	char text[64] = "ready=1\n", byte;
+
+	for (;;) {
+		int users = 0;
+
+		if (write(1, text, strlen(text)) < 0)
+			return 1;
+		do {
+			if (read(0, &byte, 1) != 1)
+				return 0;
+		} while (byte != '\n');
+		for (errno = 0; users < number && !one_user(uid++); users++)
+			;
+		snprintf(text, sizeof(text), "users=%d errno=%s\n", users,
+			 users == number ? "0" : strerrorname_np(errno));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int number = argc > 2 ? atoi(argv[2]) : 0;
@@ -135,9 +172,11 @@ int main(int argc, char **argv)
 	const char *path = argc > 1 ? argv[1] : "";
 
 	if (number < 1 || argc > 4) {
-		fprintf(stderr, "usage: lost_user pipe|scm|cred|shm NUMBER [FIRST_UID]\n");
+		fprintf(stderr, "usage: lost_user pipe|scm|cred|shm|loop NUMBER [FIRST_UID]\n");
 		return 2;
 	}
+	if (!strcmp(path, "loop"))
+		return loop(uid, number);
 	for (int i = 0; i < number; i++, uid++) {
 		if (!strcmp(path, "pipe"))
 			run("pipe", uid, use_pipe);

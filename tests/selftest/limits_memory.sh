@@ -1,0 +1,145 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The limit on kmemsize: exact to the byte with processes that race for the last of
+# it; dead objects refuse nobody, no page fault fails. And the limit on dcachesize.
+#
+#   DEAD_FILES, DEAD_PROCESSES   objects that live and die at a limit of two more. Each
+#                                second one may have to wait for RCU (3000, 1000;
+#                                on 6.12, whose files do not, 100000)
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./talk.sh
+. ./leaks.sh
+
+cpus=$(nproc)
+case $KERNEL in
+6.1.*) dead_files=${DEAD_FILES:-3000} ;;
+*) dead_files=${DEAD_FILES:-100000} ;;
+esac
+dead_processes=${DEAD_PROCESSES:-1000}
+trap 'rm -rf "$talk_folder"' EXIT
+
+kmemsize() { resource "$id" kmemsize "$1"; }
+
+# limit_room BYTES: the limit is what is held now, and so much more.
+limit_room() {
+	limit=$(($(kmemsize held) + $1))
+	set_limits "$id" reset "kmemsize $limit $limit"
+}
+
+# What is above the limit was forced, and said to be.
+expect_within_limit() { # the sampler's answer is in ANSWER
+	echo "limit $limit: $ANSWER, failcnt $(kmemsize failcnt), waited $(kmemsize waited)"
+	[ "$(said samples)" -gt 10 ] || fail "only $(said samples) samples" || return
+	expect "bytes above the limit and what was forced" 0 "$(said over)" || return
+	[ "$(said maxheld)" -le $((limit + $(said forced))) ] || fail "maxheld is above the limit"
+}
+
+# race messages|mixed ROOM OPERATIONS
+race() {
+	local refused smallest left
+	start_talker racers -- "$programs/race_limit" "$1" $((cpus * 2)) "$3" || return
+	id=${talk_id[racers]}
+	answer_of racers 60 || return
+	limit_room "$2" || return
+	start_host_talker sampler -- "$programs/sample_held" "$proc/$id/resources" kmemsize || return
+	tell racers go || return
+	refused=$(said refused)
+	send sampler stop && answer_of sampler || return
+	expect_within_limit || return
+	[ "${refused:-0}" -gt 0 ] || fail "nothing was refused" || return
+	left=$((limit - $(kmemsize held)))
+	echo "$left bytes are left"
+	if [ "$1" = messages ]; then
+		expect forced 0 "$(said forced)" || return
+		expect failcnt "$refused" "$(kmemsize failcnt)" || return
+		smallest=$(message_size) || return
+		[ "$left" -ge 0 ] && [ "$left" -lt "$smallest" ] ||
+			fail "the smallest message, $smallest bytes, was refused with room for it" || return
+	fi
+	end_talker sampler && end_clean racers
+}
+
+# That of a message of 8 bytes: those charged to memory cgroups may have caches of their own.
+message_size() {
+	if [ -e /sys/kernel/slab/kmalloc-cg-64 ]; then
+		slab_size kmalloc-cg-64
+	else
+		slab_size kmalloc-64
+	fi
+}
+
+# Two more than what lives would do for ever, were the dead not counted.
+dead_do_not_count() { # resource, kind, cycles
+	start_talker probe -- "$programs/limit_probe" || return
+	id=${talk_id[probe]}
+	tell probe cycle "$2" 1 || return
+	limit=$(($(resource "$id" "$1" held) + 2))
+	set_limits "$id" reset "$1 $limit $limit" || return
+	send probe cycle "$2" "$3" && answer_of probe $((120 + $3 / 20)) || return
+	expect "answer to 'cycle $2 $3'" "made=$3 errno=0" "$ANSWER" || return
+	echo "limit $limit, maxheld $(resource "$id" "$1" maxheld), waited $(resource "$id" "$1" waited)"
+	expect failcnt 0 "$(resource "$id" "$1" failcnt)" || return
+	[ "$(resource "$id" "$1" maxheld)" -le "$limit" ] || fail "maxheld is above the limit" || return
+	end_clean probe
+}
+
+# --- hazard 2
+
+faults() {
+	start_talker toucher -- "$programs/at_limit" faults || return
+	id=${talk_id[toucher]}
+	answer_of toucher || return
+	limit_room 262144 || return
+	send toucher go && answer_of toucher 120 || return
+	echo "$ANSWER, failcnt $(kmemsize failcnt), forced $(kmemsize forced)"
+	expect "faults that failed" 0 "$(said wrong)" || return
+	[ "$(said worked)" -gt 40 ] || fail "only $(said worked) worked" || return
+	[ "$(kmemsize forced)" -gt 0 ] || fail "nothing had to be forced: was it at its limit?" || return
+	end_clean toucher
+}
+
+# --- dcachesize
+
+dentries() {
+	local files
+	# A sleep without a program: starting one takes dentries.
+	start_container --out "$talk_folder/dentries" -- /bin/bash -c '
+		exec {nothing}<><(:)
+		mount -t tmpfs dentries /mnt || exit
+		i=0
+		until [ -e /mnt/go ]; do read -rt 0.1 -u "$nothing"; done
+		while : >"/mnt/$i"; do i=$((i + 1)); done 2>/mnt/go
+		read -r why </mnt/go
+		echo "made=$i $why"
+		read -r -u "$nothing"' || return
+	id=$CONTAINER_ID
+	poll 10 grep -q dentries "/proc/$(container_column "$id" init)/mounts" || return
+	limit=$(($(resource "$id" dcachesize held) + 100000))
+	set_limits "$id" reset "dcachesize $limit $limit" || return
+	: >"/proc/$(container_column "$id" init)/root/mnt/go"
+	poll 60 test -s "$talk_folder/dentries" || fail "it makes files for ever" || return
+	files=$(cat "$talk_folder/dentries")
+	echo "$files, held $(resource "$id" dcachesize held) of $limit"
+	expect_match "files" '^made=[1-9][0-9]+ .*Cannot allocate memory' "$files" || return
+	[ "$(resource "$id" dcachesize held)" -le $((limit + $(resource "$id" dcachesize forced))) ] &&
+		[ "$(resource "$id" dcachesize maxheld)" -le $((limit + $(resource "$id" dcachesize forced))) ] ||
+		fail "above the limit" || return
+	[ "$(resource "$id" dcachesize failcnt)" -gt 0 ] || fail "failcnt is 0" || return
+	kill_container && wait_verdict "$id" && expect_state "$id" clean && expect_nothing_held "$id"
+}
+
+need_module
+need_programs
+warm_up
+ktap_plan 7
+talk_test "$((cpus * 2)) processes race for the last byte, with messages" race messages 1048576 200
+talk_test "$((cpus * 2)) processes race for the last byte, with everything" race mixed 2097152 200
+talk_test "$dead_files files opened and closed at a limit of two more" dead_do_not_count numfile file "$dead_files"
+talk_test "$dead_processes processes forked and waited for at a limit of two more" \
+	dead_do_not_count numproc process "$dead_processes"
+talk_test "no page fault fails at the limit" faults
+talk_test "dcachesize is limited" dentries
+talk_test "nothing was missed" expect_healthy
+ktap_end
