@@ -2,11 +2,11 @@
 #include "run.h"
 
 #include "error.h"
+#include "trace.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
-#include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -237,8 +237,8 @@ void Launch::arm() const
 	}
 }
 
-// Charges of exec, some of which kill the process when they are refused, are not the command's: the Nth is counted from
-// its first instruction on. The kernel stops a traced process right there.
+// Refused within exec(), some charges kill the process, and the dynamic loader crashes where its first allocation
+// fails, whatever the program: the Nth is counted from the program's entry point on.
 void Launch::exec_then_arm()
 {
 	const auto answer = hear(true);
@@ -246,36 +246,12 @@ void Launch::exec_then_arm()
 		early_ = answer;
 		return;
 	}
-	const pid_t command = child_of(init_);
-	if (ptrace(PTRACE_SEIZE, command, 0, PTRACE_O_TRACEEXEC) != 0)
-		fail_system("ptrace of the command's process, to stop it at its first instruction");
+	Traced command(child_of(init_));
 	go();
-	for (;;) {
-		int status = 0;
-		const pid_t pid = waitpid(command, &status, __WALL);
-		if (pid < 0 && errno == EINTR)
-			continue;
-		if (pid < 0 || !WIFSTOPPED(status))
-			return; // exec failed: it tells why itself
-		const int event = status >> 16;
-		if (event == PTRACE_EVENT_EXEC)
-			break;
-		if (event == PTRACE_EVENT_STOP)
-			ptrace(PTRACE_LISTEN, command, 0, 0);
-		else
-			ptrace(PTRACE_CONT, command, 0, WSTOPSIG(status));
-	}
-	try {
-		arm();
-	} catch (...) {
-		// Traced, it has to be reaped here before its own parent can, and before the container can end.
-		int status = 0;
-		kill(command, SIGKILL);
-		while (waitpid(command, &status, __WALL) == command && WIFSTOPPED(status)) {
-		}
-		throw;
-	}
-	ptrace(PTRACE_DETACH, command, 0, 0);
+	if (!command.run_to_entry())
+		return; // where exec failed it tells why itself
+	arm();
+	command.let_go();
 }
 
 void Launch::forward(Outcome &outcome)

@@ -132,6 +132,7 @@ class FakeModule:
         for row in self.containers:
             if row["state"] != "running" or os.path.exists(f"/proc/{row['init']}"):
                 continue
+            self._commands()  # what was written before it died comes first
             self.on_stop()
             row["state"] = self.verdict
             leaked = self.verdict == "leaked"

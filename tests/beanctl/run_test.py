@@ -193,6 +193,26 @@ class Run(unittest.TestCase):
         done = self.beanctl("check", "--fail-nth", "1", "--", "sh", "-c", "grep TracerPid /proc/$$/status; readlink /proc/$$/exe")
         self.assertIn("TracerPid:\t0\n", done.stdout)
 
+    def test_the_refusal_is_armed_at_the_entry_point(self):
+        # What ends before it has nothing refused: a program whose library is not there.
+        program = os.path.join(self.folder, "program")
+        library = os.path.join(self.folder, "libgone.so")
+        for words in (["-shared", "-o", library, "-xc", "/dev/null"], ["-o", program, "-xc", "-", "-x", "none", "-Wl,--no-as-needed",
+                       library]):
+            subprocess.run(["cc", *words], input="int main(void) { return 0; }", text=True, check=True)
+        self.assertEqual(self.status("check", "--fail-nth", "1", "--", program), 0)
+        self.assertEqual(len(self.module.commands), 1)
+        os.unlink(library)
+        done = self.beanctl("check", "--fail-nth", "1", "--", program)
+        self.assertEqual((done.returncode, len(self.module.commands)), (0, 1), done.stderr)
+        self.assertIn("nothing was refused", done.stdout)
+
+    def test_once_armed_it_is_let_go(self):
+        self.refuse_up_to(5)
+        done = self.beanctl("check", "--fail-nth", "1", "--", "sh", "-c",
+                            "(sleep 0.2; kill -CONT $$) & kill -STOP $$; wait; exit 5")
+        self.assertIn("exit status 5", done.stdout)
+
     def test_walk(self):
         self.refuse_up_to(4)
         done = self.beanctl("check", "--fail-nth", "0", "--name", "web", "--", "true")
