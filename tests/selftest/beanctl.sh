@@ -106,7 +106,10 @@ leaked_report() {
 		'workloads/busy.sh -p 10 -s 10; for i in 1 2 3; do echo 100 >/proc/leak_one; done; exit 5' || return
 	expect state leaked "$(json 'd["containers"][0]["state"]')" || return
 	expect name leaky "$(json 'd["containers"][0]["name"]')" || return
-	expect held "$((3 * $(slab_size kmalloc-128)))" "$(json 'd["containers"][0]["held"]["kmemsize"]')" || return
+	expect held "$((3 * $(slab_size kmalloc-128)))" "$(json 'd["containers"][0]["held"]["kmemsize"]')" || {
+		json '"\n".join(str(l) for l in d["containers"][0]["leaks"])'
+		return 1
+	}
 	expect groups "['leak_one_lost']" "$(json '[l["function"] for l in d["containers"][0]["leaks"]]')" || return
 	expect leak "leaked 3 kmalloc-128 leak_one" \
 		"$(json '"{verdict} {objects} {cache} {module}".format(**d["containers"][0]["leaks"][0])')" || return
