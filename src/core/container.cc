@@ -76,6 +76,7 @@ void Containers::exit()
 			Container *c = by_index_[i].relaxed();
 			if (c == nullptr)
 				continue;
+			bc_cpu_forget(c);
 			if (c->ns.relaxed() != nullptr)
 				bc_pidns_put(c->ns.relaxed());
 			destroy(c);
@@ -83,6 +84,7 @@ void Containers::exit()
 	}
 	for (auto &bucket : hash_)
 		bucket.set_relaxed(nullptr);
+	bc_cpu_forget(overflow_);
 	bc_mem_free(overflow_);
 	bc_big_free(by_index_);
 	overflow_ = nullptr;
