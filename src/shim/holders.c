@@ -101,7 +101,9 @@ static void files_refer(struct search *search, struct task_struct *task)
 		struct file *file;
 
 #if BC_KERNEL_6_12
+		rcu_read_lock();
 		file = task_lookup_next_fdget_rcu(task, &fd);
+		rcu_read_unlock();
 		if (!file)
 			break;
 		search->holder.fd = fd;
