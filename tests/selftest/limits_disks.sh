@@ -73,7 +73,7 @@ file_system() { # type, its tools
 	need_tools "${@:2}" || return
 	make_disk "$1" || fail "no $1 to test with" || return
 	dmesg -C
-	at_limit "$1" 48 || status=1
+	at_limit "$1" 72 || status=1
 	[ "$1" != btrfs ] || btrfs scrub start -B "$disks/$1" >"$talk_folder/scrub" 2>&1 ||
 		fail "scrub: $(cat "$talk_folder/scrub")" || status=1
 	umount "$disks/$1" && check_disk "$1" || status=1

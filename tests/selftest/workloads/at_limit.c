@@ -155,9 +155,9 @@ static void files(const char *directory, int rounds)
 		exit(1);
 	for (int round = 0; round < rounds; round++) {
 		fill();
-		/* 0, 64, 128, ... bytes, then some kilobytes. */
+		/* 0, 64, 128, ... bytes, then with some kilobytes more. */
 		make_room(8, round % 24);
-		make_room(2000, round / 24);
+		make_room(2000, round / 24 * 3);
 		one_round(round);
 	}
 }
