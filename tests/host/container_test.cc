@@ -165,6 +165,7 @@ TEST_F(ContainerTest, NoCpuRemembersAForgottenOne)
 		std::this_thread::yield();
 	containers.forget_namespace(*c);
 	task.join();
+	host::on_cpu_forget({});
 	host::set_cpu(3);
 	EXPECT_NE(platform::cpu_last(), c);
 }
