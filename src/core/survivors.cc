@@ -207,6 +207,18 @@ void Survivors::find_holders()
 	};
 	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
 		bc_cond_resched();
+	// The description of a held area goes on with it: nothing points from the one to the other.
+	for (u32 i = 0; i < count_; ++i) {
+		Judgement &j = entries_[i].judgement;
+		if (j.verdict != Verdict::leaked || j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area)
+			continue;
+		const Survivor *area = j.subject == 0 ? nullptr : containing(j.subject, true);
+		if (area == nullptr || !area->judgement.holder)
+			continue;
+		j.verdict = Verdict::held;
+		j.holder = true;
+		copy_text(j.text, sizeof(j.text), area->judgement.text);
+	}
 	follow(Verdict::held);
 	keep_anchors();
 }
