@@ -56,6 +56,27 @@ bool bc_object_charged(const void *object); /* any */
 /* The last thread of pid 1 of the namespace is exiting. any */
 void bc_init_exited(const void *ns);
 
+/*
+ * A reference of a user_struct or ucounts was taken or is about to be put. `caller` is the place of the call, `callee`
+ * the function that was called there where that one then jumped to the put, else 0. any, with preemption off
+ */
+enum bc_reference_kind {
+	BC_REFERENCE_USER,
+	BC_REFERENCE_UCOUNTS
+};
+struct bc_reference {
+	const void *object;
+	const void *ns; /* level-1 pid namespace of the task; NULL for the host's, and where there is no task */
+	bc_u64 caller;
+	bc_u64 callee;
+	bc_s64 count; /* with the reference in question */
+	enum bc_reference_kind kind;
+	bool get;
+	bool made; /* by a function that makes such objects */
+};
+void bc_reference_event(const struct bc_reference *event);
+bool bc_reference_watched(const void *object); /* any, with preemption off */
+
 /* A cache is being destroyed or a module's text is going: call sites that refer to them must not match again. any */
 void bc_cache_gone(const void *cache);
 void bc_text_going(bc_u64 start, bc_u64 end);
@@ -74,6 +95,7 @@ enum bc_file {
 	BC_FILE_OBJECTS,
 	BC_FILE_LEAKS,
 	BC_FILE_REFUSALS,
+	BC_FILE_REFERENCES,
 };
 struct bc_text {
 	char *data;

@@ -50,6 +50,7 @@ enum bc_lock_id {
 	BC_LOCK_SITES,
 	BC_LOCK_CONTAINERS,
 	BC_LOCK_REFUSALS,
+	BC_LOCK_REFERENCES,
 	BC_LOCKS
 };
 unsigned long bc_lock(enum bc_lock_id lock);
@@ -115,11 +116,19 @@ enum bc_probe {
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
 	BC_PROBE_MAPLE,	    /* struct maple_node: subject is the tree that it is in */
 	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
-	BC_PROBE_USER,	    /* struct user_struct */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
 	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? */
 	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
+	/* How many references there are, in extra and in the text: */
+	BC_PROBE_USER,	  /* struct user_struct */
+	BC_PROBE_UCOUNTS, /* struct ucounts */
+	BC_PROBE_CRED,	  /* struct cred */
+	BC_PROBE_PID,	  /* struct pid */
+	BC_PROBE_FILE,	  /* struct file */
+	BC_PROBE_KEY,	  /* struct key */
+	BC_PROBE_USER_NS, /* struct user_namespace */
+	BC_PROBE_NET_NS,  /* struct net */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */

@@ -6,6 +6,7 @@
 #include "control.h"
 #include "error.h"
 #include "bounds.h"
+#include "references.h"
 #include "render.h"
 #include "selfcheck.h"
 #include "stop.h"
@@ -40,7 +41,7 @@ int bc_core_init(const struct bc_config *config)
 	limits_init(config->cpus, static_cast<s64>(config->atomic_slack));
 	if (config->default_limits != nullptr && !set_default_bounds(config->default_limits))
 		return kInvalid;
-	if (sites.init() && containers.init(config->max_containers, config->cpus) &&
+	if (sites.init() && references.init() && containers.init(config->max_containers, config->cpus) &&
 	    bc_ledger.init(config->pages, config->ledger_most))
 		return 0;
 	bc_core_exit();
@@ -51,6 +52,7 @@ void bc_core_exit(void)
 {
 	bc_ledger.exit();
 	containers.exit();
+	references.exit();
 	sites.exit();
 }
 
@@ -156,6 +158,9 @@ int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 		break;
 	case BC_FILE_REFUSALS:
 		render_refusals(out, *c);
+		break;
+	case BC_FILE_REFERENCES:
+		complete = render_references(out, *c);
 		break;
 	}
 	if (!complete || text->failed) {

@@ -17,11 +17,12 @@ enum class Loss : u8 {
 	sites_lost,	 // call sites without a place in the table
 	containers_lost, // containers without a place of their own
 	clamped,	 // counters that would have gone below zero
+	references_lost, // references of users and ucounts without a place in the table
 	kCount
 };
 
-inline constexpr const char *kLossNames[] = {"missed", "forced",     "unknown",		"reentered",
-					     "stale",  "sites_lost", "containers_lost", "clamped"};
+inline constexpr const char *kLossNames[] = {"missed",	   "forced",	      "unknown", "reentered",	   "stale",
+					     "sites_lost", "containers_lost", "clamped", "references_lost"};
 static_assert(sizeof(kLossNames) / sizeof(kLossNames[0]) == static_cast<size_t>(Loss::kCount));
 
 class Health

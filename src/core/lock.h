@@ -5,6 +5,7 @@
 //   BC_LOCK_SITES	   the site table's free entries, the cache names
 //   BC_LOCK_CONTAINERS   the table and the hash of containers, ids, names; modes and gates
 //   BC_LOCK_REFUSALS     the rings of refusals
+//   BC_LOCK_REFERENCES   the table of watched users and ucounts, but for looking whether an address is in it
 #pragma once
 
 #include <beancounter/platform.h>

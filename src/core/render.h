@@ -17,5 +17,6 @@ void render_resources(Text &out, Container &c);
 bool render_objects(Text &out, const Container &c); // false: no memory
 bool render_leaks(Text &out, const Container &c);
 void render_refusals(Text &out, const Container &c);
+bool render_references(Text &out, const Container &c);
 
 } // namespace bc

@@ -2,6 +2,8 @@
 // ID/objects and ID/leaks: one line a group of a survey.
 #include "render.h"
 
+#include "counted.h"
+#include "references.h"
 #include "survey.h"
 
 namespace bc
@@ -71,6 +73,41 @@ bool render_objects(Text &out, const Container &c)
 namespace
 {
 
+// What the object says of itself, where it is of a kind that counts its references.
+bc_probed by_its_count(const Site &site, u64 address)
+{
+	bc_probed probed{};
+	char symbol[192];
+	sites.symbol(site, symbol, sizeof(symbol));
+	for (const Counted &counted : kCounted) {
+		if (!in_function(symbol, counted.function))
+			continue;
+		platform::PreemptOff section;
+		bc_probe(counted.probe, address, site.stride.value, &probed);
+	}
+	return probed;
+}
+
+// Which other survivors point to the first object of the group, and how many of its references that leaves open.
+void referrers_field(Text &out, const Group &g, const bc_probed &probed)
+{
+	char all[224] = "";
+	bc_text room{all, 0, sizeof(all) - 1, false};
+	Text text{room};
+	if (g.referrers != 0) {
+		char symbol[192];
+		sites.symbol(sites[g.referrer], symbol, sizeof(symbol));
+		text.put(symbol).put(':').number(g.referrers);
+	}
+	if (probed.known && probed.extra > g.referrers) {
+		if (room.length != 0)
+			text.put(',');
+		text.put("unexplained:").number(probed.extra - g.referrers);
+	}
+	all[room.length] = 0;
+	out.field(all, 1);
+}
+
 void leak_row(Text &out, const Group &g)
 {
 	const Site &site = sites[g.site];
@@ -80,26 +117,23 @@ void leak_row(Text &out, const Group &g)
 	const u32 row = g.row == kNoRow && g.part ? kPartRow : g.row;
 	out.field(age_seconds(g), 7).field(row == kNoRow ? "" : kClasses[row].name, 14);
 	addresses_field(out, g);
-	char text[48];
-	copy_text(text, sizeof(text), g.text);
-	if (g.verdict == Verdict::leaked && text[0] == 0 && g.addresses != 0) {
-		char symbol[192];
-		sites.symbol(site, symbol, sizeof(symbol));
-		if (starts_with(symbol, "alloc_uid+") || starts_with(symbol, "alloc_uid.")) {
-			bc_probed probed{};
-			platform::PreemptOff section;
-			bc_probe(BC_PROBE_USER, g.address[0], site.stride.value, &probed);
-			copy_text(text, sizeof(text), probed.text);
-		}
-	}
-	out.field(text, 1).end_line();
+	bc_probed probed{};
+	copy_text(probed.text, sizeof(probed.text), g.text);
+	if (g.verdict == Verdict::leaked && g.text[0] == 0 && g.addresses != 0)
+		probed = by_its_count(site, g.address[0]);
+	out.field(probed.text, 1);
+	referrers_field(out, g, probed);
+	char unmatched[160] = "";
+	if (g.verdict == Verdict::leaked && g.addresses != 0)
+		unmatched_text(g.address[0], unmatched, sizeof(unmatched));
+	out.field(unmatched, 1).end_line();
 }
 
 void excused_row(Text &out, const ClassRow &row, const Excused &e)
 {
 	out.field(kVerdictNames[static_cast<size_t>(row.verdict)], 11).field(s64{e.objects}, 9);
 	out.field(static_cast<s64>(e.bytes), 12).field("", 11).field("", 20).field(row.function, 40).field("", 7);
-	out.field(row.name, 14).field("", 33).field("handed_over", 1).end_line();
+	out.field(row.name, 14).field("", 33).field("handed_over", 1).field("", 1).field("", 1).end_line();
 }
 
 } // namespace
@@ -108,7 +142,7 @@ bool render_leaks(Text &out, const Container &c)
 {
 	out.field("verdict", 11).right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11);
 	out.field("cache", 20).field("site", 40).right("age", 7).put(' ').field("class", 14).field("addresses", 33);
-	out.put("details\n");
+	out.put("details holders unmatched\n");
 	if (!stopped(c.current()))
 		return true;
 	if (c.current() != State::clean) {
@@ -117,6 +151,7 @@ bool render_leaks(Text &out, const Container &c)
 		if (!survivors.run(c))
 			return false;
 		survivors.find_holders();
+		survivors.find_referrers();
 		if (!survey.judged(survivors))
 			return false;
 		for (u32 i = 0; i < survey.size(); ++i)

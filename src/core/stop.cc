@@ -8,6 +8,7 @@
 #include "charge.h"
 #include "bounds.h"
 #include "lock.h"
+#include "references.h"
 #include "survey.h"
 #include "survivors.h"
 #include "text.h"
@@ -218,6 +219,7 @@ bool Stopper::evict(bc_round &round)
 		if (oldest == nullptr)
 			break;
 		containers.unpublish(*oldest);
+		references.forget(oldest->index.value);
 		round.face_gone[round.faces_gone++] = oldest->id.value;
 		gone[count++] = oldest;
 		--kept;

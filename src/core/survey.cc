@@ -66,7 +66,7 @@ bool Survey::init()
 	return groups_ != nullptr && order_ != nullptr;
 }
 
-void Survey::add(Slot slot, u64 address, const Judgement &judgement)
+void Survey::add(Slot slot, u64 address, const Judgement &judgement, const Survivor *survivor)
 {
 	Group *group = find(slot.site(), judgement.verdict);
 	if (group == nullptr) {
@@ -78,6 +78,10 @@ void Survey::add(Slot slot, u64 address, const Judgement &judgement)
 		group->part = judgement.part;
 		group->oldest = slot.birth();
 		copy_text(group->text, sizeof(group->text), judgement.text);
+		if (survivor != nullptr) {
+			group->referrers = survivor->referrers;
+			group->referrer = survivor->referrer;
+		}
 	}
 	const u32 now = platform::birth_now().value;
 	const auto age = [&](Birth b) { return (now - b.value) & ((1u << Slot::kBirthBits) - 1); };
@@ -105,7 +109,7 @@ bool Survey::judged(const Survivors &survivors)
 	if (!init())
 		return false;
 	for (u32 i = 0; i < survivors.size(); ++i)
-		add(survivors[i].slot, survivors[i].address, survivors[i].judgement);
+		add(survivors[i].slot, survivors[i].address, survivors[i].judgement, &survivors[i]);
 	sort();
 	return true;
 }

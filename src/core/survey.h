@@ -20,7 +20,10 @@ struct Group {
 	u64 address[2];
 	u32 addresses;
 	bool part;
-	char text[48]; // of the first object
+	// Of the first object:
+	char text[48];
+	u32 referrers;	    // other survivors that point to it
+	SiteIndex referrer; // where the first of these was allocated
 };
 
 class Survey
@@ -43,7 +46,7 @@ class Survey
 
 	bool init();
 	Group *find(SiteIndex site, Verdict verdict);
-	void add(Slot slot, u64 address, const Judgement &judgement);
+	void add(Slot slot, u64 address, const Judgement &judgement, const Survivor *survivor = nullptr);
 	void sort();
 
 	Group *groups_ = nullptr; // open addressing

@@ -101,6 +101,7 @@ bool Survivors::run(const Container &c)
 		s.address = address.value;
 		s.slot = found.slot;
 		s.judgement = Judgement{};
+		s.referrers = 0;
 	});
 	judge_each(c);
 	follow(Verdict::reclaimable);
@@ -221,6 +222,22 @@ void Survivors::find_holders()
 	}
 	follow(Verdict::held);
 	keep_anchors();
+}
+
+// A pointer to an object's start alone: lists inside it link it with its like.
+void Survivors::find_referrers()
+{
+	if (count_ > kMostReferring)
+		return;
+	for (u32 i = 0; i < count_; ++i) {
+		const Survivor &source = entries_[i];
+		each_pointer(source, [&](Survivor &target, u64 pointer) {
+			if (pointer == target.address && target.referrers++ == 0)
+				target.referrer = source.slot.site();
+		});
+		if (i % 64 == 63)
+			bc_cond_resched();
+	}
 }
 
 // Any context: called during the walk.

@@ -21,6 +21,8 @@ struct Survivor {
 	u64 address;
 	Slot slot;
 	Judgement judgement;
+	u32 referrers = 0;    // other survivors that point to its start: find_referrers()
+	SiteIndex referrer{}; // where the first of them was allocated
 };
 
 class Survivors
@@ -36,14 +38,18 @@ class Survivors
 	// Then, before something is called a leak, or to name who holds what is held: looks through all living tasks.
 	void find_holders();
 
+	// For a report: who of the survivors points to whom.
+	void find_referrers();
+
 	u32 size() const { return count_; }
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
 	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
 	u32 objects(Verdict v) const;
 
       private:
-	static constexpr u32 kSlack = 1024;	// objects that may turn up between the count and the walk
-	static constexpr u32 kMostScanned = 16; // KiB of one object that are looked through for pointers
+	static constexpr u32 kSlack = 1024;		// objects that may turn up between the count and the walk
+	static constexpr u32 kMostReferring = 1u << 16; // survivors that are searched for who points to whom
+	static constexpr u32 kMostScanned = 16;		// KiB of one object that are looked through for pointers
 
 	u32 stride_of(const Survivor &s) const;
 	Survivor *containing(u64 address, bool exactly);

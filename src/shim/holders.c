@@ -64,6 +64,22 @@ static void socket_refers(struct search *search, const struct socket *socket)
 	}
 }
 
+/* Credentials hold their user, and he is no leak of whoever was the first to be him. */
+static void cred_refers(struct search *search, const struct cred *cred)
+{
+	const struct user_namespace *user_ns;
+	const struct user_struct *user;
+	const struct ucounts *ucounts;
+
+	refers(search, cred);
+	if (GET(user, &cred->user))
+		refers(search, user);
+	if (GET(ucounts, &cred->ucounts))
+		refers(search, ucounts);
+	if (GET(user_ns, &cred->user_ns))
+		refers(search, user_ns);
+}
+
 static void file_refers(struct search *search, const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
@@ -72,7 +88,7 @@ static void file_refers(struct search *search, const struct file *file)
 	refers(search, file->private_data); /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
 	refers(search, file->f_path.dentry);
 	refers(search, file->f_path.mnt);
-	refers(search, file->f_cred);
+	cred_refers(search, file->f_cred);
 	if (!inode)
 		return;
 	refers(search, inode);
@@ -159,7 +175,8 @@ static void task_refers(struct search *search, struct task_struct *task)
 	refers(search, task);
 	refers(search, READ_ONCE(task->thread_pid));
 	search->holder.by = "cred";
-	refers(search, rcu_dereference(task->real_cred));
+	cred_refers(search, rcu_dereference(task->real_cred));
+	cred_refers(search, rcu_dereference(task->cred));
 	rcu_read_unlock();
 	/* The leader's alone: what it shares with its threads is looked at once. */
 	search->holder.by = "signal";

@@ -30,6 +30,10 @@ static char *default_limits = "";
 module_param(default_limits, charp, 0444);
 MODULE_PARM_DESC(default_limits, "bounds of new containers, RESOURCE=BARRIER:LIMIT,... with K, M, G or unlimited (default none), e.g. kmemsize=8M:9M,numproc=200:200");
 
+static bool references = true;
+module_param(references, bool, 0444);
+MODULE_PARM_DESC(references, "watch who takes and gives back references of user_structs and ucounts (default 1): /proc/beancounter/ID/references");
+
 static unsigned int atomic_slack_kb = 512;
 module_param(atomic_slack_kb, uint, 0444);
 MODULE_PARM_DESC(atomic_slack_kb, "KiB above a container's limit that GFP_ATOMIC allocations may go before they are refused, too (default 512)");
@@ -119,10 +123,17 @@ static int __init beancounter_init(void)
 	ret = bc_events_init();
 	if (ret)
 		goto fail_hooks;
+	if (references) {
+		ret = bc_references_init();
+		if (ret)
+			goto fail_events;
+	}
 	bc_worker_start();
 	pr_info("%u hooks in place\n", bc_hooks_expected());
 	return 0;
 
+fail_events:
+	bc_events_exit();
 fail_hooks:
 	if (bc_hooks_detach()) {
 		/* The kernel still calls our text: it has to stay. A loaded module that does nothing is the least harm. */
@@ -149,6 +160,7 @@ static void __exit beancounter_exit(void)
 		for (;;)
 			schedule_timeout_uninterruptible(MAX_SCHEDULE_TIMEOUT);
 	}
+	bc_references_exit();
 	bc_events_exit();
 	bc_worker_exit();
 	bc_proc_exit();

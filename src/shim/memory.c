@@ -126,6 +126,7 @@ static raw_spinlock_t locks[BC_LOCKS] = {
 	[BC_LOCK_SITES] = __RAW_SPIN_LOCK_UNLOCKED(bc_sites),
 	[BC_LOCK_CONTAINERS] = __RAW_SPIN_LOCK_UNLOCKED(bc_containers),
 	[BC_LOCK_REFUSALS] = __RAW_SPIN_LOCK_UNLOCKED(bc_refusals),
+	[BC_LOCK_REFERENCES] = __RAW_SPIN_LOCK_UNLOCKED(bc_references),
 };
 
 unsigned long bc_lock(enum bc_lock_id lock)

@@ -15,9 +15,7 @@
 #include <linux/maple_tree.h>
 #include <linux/mm_types.h>
 #include <linux/rbtree.h>
-#include <linux/sched/user.h>
 #include <linux/sched/coredump.h>
-#include <linux/uidgid.h>
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
 #include <net/inet_hashtables.h>
@@ -212,18 +210,6 @@ static void probe_maple(const struct maple_node *object, struct bc_probed *out)
 	}
 }
 
-static void probe_user(const struct user_struct *user, struct bc_probed *out)
-{
-	refcount_t count;
-	kuid_t uid;
-
-	if (!GET(count, &user->__count) || !GET(uid, &user->uid))
-		return;
-	out->known = true;
-	out->extra = refcount_read(&count);
-	snprintf(out->text, sizeof(out->text), "uid=%u,count=%u", __kuid_val(uid), refcount_read(&count));
-}
-
 static void probe_mm(const struct mm_struct *mm, struct bc_probed *out)
 {
 	atomic_t users, count;
@@ -382,9 +368,6 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 	case BC_PROBE_NEIGHBOUR:
 		probe_neighbour((const void *)object, out);
 		break;
-	case BC_PROBE_USER:
-		probe_user((const void *)object, out);
-		break;
 	case BC_PROBE_QUEUED:
 		probe_queued((const void *)object, out);
 		break;
@@ -396,6 +379,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_MM:
 		probe_mm((const void *)object, out);
+		break;
+	default:
+		bc_probe_counted(what, object, size, out);
 		break;
 	}
 }

@@ -196,6 +196,7 @@ static const struct {
 	{ "objects", BC_FILE_OBJECTS, 0400, &entry_ops },
 	{ "leaks", BC_FILE_LEAKS, 0400, &entry_ops },
 	{ "refusals", BC_FILE_REFUSALS, 0400, &entry_ops },
+	{ "references", BC_FILE_REFERENCES, 0400, &entry_ops },
 };
 
 static struct face *find_face(u32 id)

@@ -41,6 +41,13 @@ void bc_memory_offer_body(const char *name, void *body);
 int bc_events_init(void);
 void bc_events_exit(void);
 
+/* counts.c: bc_probe() of what is counted by itself */
+void bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
+
+/* references.c: probes on the gets and puts of user_structs and ucounts. */
+int bc_references_init(void);
+void bc_references_exit(void);
+
 /* worker.c */
 int bc_worker_init(void);
 void bc_worker_exit(void);

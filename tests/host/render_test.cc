@@ -33,12 +33,14 @@ TEST_F(Render, Headers)
 		  words("resource held maxheld barrier limit failcnt forced waited"));
 	EXPECT_EQ(words(lines(render(BC_FILE_OBJECTS, 1))[0]), words("count bytes resource cache site age addresses"));
 	EXPECT_EQ(words(lines(render(BC_FILE_LEAKS, 1))[0]),
-		  words("verdict count bytes resource cache site age class addresses details"));
+		  words("verdict count bytes resource cache site age class addresses details holders unmatched"));
+	EXPECT_EQ(words(lines(render(BC_FILE_REFERENCES, 1))[0]),
+		  words("kind uid count charged family site gets puts own_gets own_puts unmatched address"));
 }
 
 TEST_F(Render, NoFileOfNobody)
 {
-	for (bc_file file : {BC_FILE_RESOURCES, BC_FILE_OBJECTS, BC_FILE_LEAKS}) {
+	for (bc_file file : {BC_FILE_RESOURCES, BC_FILE_OBJECTS, BC_FILE_LEAKS, BC_FILE_REFERENCES}) {
 		EXPECT_EQ(render(file, 0), "error -2");
 		EXPECT_EQ(render(file, 1), "error -2");
 	}
@@ -243,7 +245,8 @@ TEST_F(Render, WithoutMemoryNothingIsLeftBehind)
 	make(k64_, kText);
 	stop(ns(1));
 	work_for(20000);
-	for (bc_file file : {BC_FILE_CONTAINERS, BC_FILE_HEALTH, BC_FILE_RESOURCES, BC_FILE_OBJECTS, BC_FILE_LEAKS}) {
+	for (bc_file file : {BC_FILE_CONTAINERS, BC_FILE_HEALTH, BC_FILE_RESOURCES, BC_FILE_OBJECTS, BC_FILE_LEAKS,
+			     BC_FILE_REFERENCES}) {
 		const long live = host::live(host::Kind::any);
 		unsigned long nth = 1;
 		const u32 id = file == BC_FILE_CONTAINERS || file == BC_FILE_HEALTH ? 0 : 1;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+// The reference audit: who took and who gave back references of a struct user_struct or struct ucounts that a container
+// has touched, by call site. A lost put is a get without a put; which one, this table says.
+//
+// An object is watched from the first reference on that a container's task takes, until its last one is put. What was
+// taken before is not known: the object's own count says how much that is. Rows are kept by call site and container:
+// what interrupts and RCU put (put_cred_rcu() does) counts for nobody, and a balance is made over everybody.
+//
+// Gets and puts are of a family where the kernel gives back in one function what it took in another (families, below).
+// A family with more gets than puts, of an object that is left behind, is the answer to "which reference was lost".
+//
+// event() comes from probes, in any context, with preemption off. Objects are found without a lock; what is counted,
+// added and dropped is so under BC_LOCK_REFERENCES: a process' start and end are some four events.
+#pragma once
+
+#include "atomic.h"
+#include "types.h"
+
+#include <beancounter/core.h>
+
+namespace bc
+{
+
+inline constexpr const char *kReferenceKinds[] = {"user", "ucounts"};
+
+struct Family {
+	const char *name;
+	bc_reference_kind kind;
+	const char *gets[6]; // functions, without gcc's suffixes
+	const char *puts[6];
+};
+
+// From kernel/{cred,sys,user,ucount,signal}.c, fs/{pipe,eventpoll,namespace}.c and so on, 6.1 and 6.12: every caller of
+// free_uid(), get_uid(), put_ucounts(), get_ucounts(), alloc_ucounts(), inc_ucount(). A put that is a tail call is
+// named by the function that makes it (src/shim/references.c).
+inline constexpr Family kFamilies[] = {
+    {"cred",
+     BC_REFERENCE_USER,
+     {"prepare_creds", "prepare_kernel_cred", "key_change_session_keyring", "__sys_setuid", "__sys_setreuid",
+      "__sys_setresuid"},
+     {"put_cred_rcu", "__sys_setuid", "__sys_setreuid", "__sys_setresuid"}},
+    {"pipe", BC_REFERENCE_USER, {"alloc_pipe_info"}, {"free_pipe_info", "alloc_pipe_info"}},
+    {"epoll",
+     BC_REFERENCE_USER,
+     {"do_epoll_create", "ep_alloc"},
+     {"ep_clear_and_put", "eventpoll_release_file", "do_epoll_create", "ep_free", "ep_alloc"}},
+    {"scm", BC_REFERENCE_USER, {"__scm_send", "scm_fp_copy", "scm_fp_dup"}, {"__scm_destroy"}},
+    {"zerocopy",
+     BC_REFERENCE_USER,
+     {"mm_account_pinned_pages"},
+     {"mm_unaccount_pinned_pages", "__msg_zerocopy_callback"}},
+    {"secretmem", BC_REFERENCE_USER, {"secretmem_file_create"}, {"secretmem_release", "secretmem_file_create"}},
+    {"io_uring", BC_REFERENCE_USER, {"io_uring_setup", "io_uring_create"}, {"io_ring_exit_work", "io_ring_ctx_free"}},
+    {"bpf", BC_REFERENCE_USER, {"bpf_prog_load"}, {"__bpf_prog_put_rcu", "__bpf_prog_put_noref", "bpf_prog_load"}},
+    {"perf", BC_REFERENCE_USER, {"perf_mmap"}, {"perf_mmap_close"}},
+    {"xdp", BC_REFERENCE_USER, {"xdp_umem_create"}, {"xdp_umem_release_deferred", "xdp_put_umem", "xdp_umem_create"}},
+    {"lookup",
+     BC_REFERENCE_USER,
+     {"__do_sys_setpriority", "__do_sys_getpriority", "__do_sys_ioprio_get", "__do_sys_ioprio_set"},
+     {"__do_sys_setpriority", "__do_sys_getpriority", "__do_sys_ioprio_get", "__do_sys_ioprio_set"}},
+
+    {"cred",
+     BC_REFERENCE_UCOUNTS,
+     {"prepare_creds", "prepare_kernel_cred", "key_change_session_keyring", "copy_creds", "set_cred_ucounts"},
+     {"put_cred_rcu", "copy_creds", "set_cred_ucounts"}},
+    {"shm-lock", BC_REFERENCE_UCOUNTS, {"user_shm_lock"}, {"user_shm_unlock"}},
+    {"mqueue", BC_REFERENCE_UCOUNTS, {"mqueue_get_inode"}, {"mqueue_evict_inode", "mqueue_get_inode"}},
+    {"signal",
+     BC_REFERENCE_UCOUNTS,
+     {"inc_rlimit_get_ucounts"},
+     {"do_dec_rlimit_put_ucounts", "dec_rlimit_put_ucounts", "inc_rlimit_get_ucounts"}},
+    {"user-ns", BC_REFERENCE_UCOUNTS, {"create_user_ns"}, {"free_user_ns", "create_user_ns"}},
+    {"mnt-ns", BC_REFERENCE_UCOUNTS, {"alloc_mnt_ns"}, {"free_mnt_ns", "alloc_mnt_ns", "copy_mnt_ns"}},
+    {"pid-ns", BC_REFERENCE_UCOUNTS, {"copy_pid_ns"}, {"delayed_free_pidns", "copy_pid_ns"}},
+    {"net-ns", BC_REFERENCE_UCOUNTS, {"copy_net_ns"}, {"cleanup_net", "copy_net_ns"}},
+    {"ipc-ns", BC_REFERENCE_UCOUNTS, {"copy_ipcs"}, {"free_ipc", "free_ipc_ns", "copy_ipcs"}},
+    {"uts-ns", BC_REFERENCE_UCOUNTS, {"copy_utsname"}, {"free_uts_ns", "copy_utsname"}},
+    {"cgroup-ns", BC_REFERENCE_UCOUNTS, {"copy_cgroup_ns"}, {"free_cgroup_ns", "copy_cgroup_ns"}},
+    {"time-ns", BC_REFERENCE_UCOUNTS, {"copy_time_ns"}, {"free_time_ns", "copy_time_ns"}},
+    {"inotify",
+     BC_REFERENCE_UCOUNTS,
+     {"do_inotify_init", "inotify_update_watch"},
+     {"inotify_free_group_priv", "inotify_update_watch", "inotify_ignored_and_remove_idr"}},
+    {"fanotify",
+     BC_REFERENCE_UCOUNTS,
+     {"__do_sys_fanotify_init", "fanotify_add_mark", "do_fanotify_mark"},
+     {"fanotify_free_group_priv", "fanotify_freeing_mark", "fanotify_add_mark", "do_fanotify_mark"}},
+};
+inline constexpr u32 kFamilyCount = sizeof(kFamilies) / sizeof(kFamilies[0]);
+inline constexpr u32 kNoFamily = kFamilyCount;
+
+// The family of a call in the function that `symbol` is in; kNoFamily where the table has none.
+u32 family_of(bc_reference_kind kind, bool get, const char *symbol);
+
+// One call site's part in the references of one object, for one container (0: the host, interrupts, RCU).
+struct ReferenceRow {
+	u64 object;
+	u64 caller;
+	u64 callee; // of a put that was a tail call: the function that made it; else 0
+	bc_reference_kind kind;
+	u16 owner;
+	s64 gets, puts;
+};
+
+class References
+{
+      public:
+	static constexpr u32 kObjects = 4096; // a power of two; more at a time are not watched, and counted as lost
+	static constexpr u32 kRows = 4 * kObjects;
+
+	bool init();
+	void exit();
+
+	void event(const bc_reference &event, u16 owner); // any; owner: index of the container, 0 nobody's
+	bool watches(u64 object) const;			  // any, preemption off
+	void forget(u16 owner);				  // a container's place in the table is given up
+
+	// Copies the rows of the objects that container `owner` has touched, or of one object: at most `most`, grouped
+	// by object. Returns how many there are.
+	u32 touched_by(u16 owner, ReferenceRow *rows, u32 most) const;
+	u32 of_object(u64 object, ReferenceRow *rows, u32 most) const;
+	u32 objects() const { return objects_used_.relaxed(); }
+	u32 marks() const; // places that were given up, and that searches still pass
+
+      private:
+	static constexpr u64 kGone = 1; // an object that was here: searches go on behind it
+	struct Object {
+		Atomic<u64> address;
+		u32 first; // row, from 1; 0: none
+		u8 kind;
+	};
+	struct Row {
+		u64 caller, callee;
+		u16 owner;
+		u32 next; // from 1; also of the free list
+		s64 gets, puts;
+	};
+
+	static u32 place_of(u64 address)
+	{
+		return static_cast<u32>((address >> 3) * 0x9e3779b97f4a7c15ull >> 52) & (kObjects - 1);
+	}
+	Object *find(u64 address) const;
+	Object *add(u64 address, bc_reference_kind kind);
+	Row *row(Object &object, const bc_reference &event, u16 owner);
+	void drop(Object &object);
+	u32 copy(const Object &object, ReferenceRow *rows, u32 used, u32 most) const;
+
+	Object *objects_ = nullptr;
+	Row *rows_ = nullptr;
+	u32 free_ = 0;
+	Atomic<u32> objects_used_;
+};
+
+extern References references;
+
+// The families of an object with more gets than puts, "pipe:alloc_pipe_info+0x27:1,...", cut to the room there is;
+// empty where there is none. Sleeps.
+void unmatched_text(u64 object, char *text, u32 size);
+
+} // namespace bc

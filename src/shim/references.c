@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sees references of struct user_struct and struct ucounts being taken and put.
+ *
+ * Puts, and most gets of ucounts, are calls: a kprobe on the function. get_uid() is inlined, a `lock xadd` on the count. In the
+ * functions that are known to contain one each 32-bit `lock xadd` (and `lock addl $1` for ucounts) is probed that could be meant
+ * by its offset, and what it adds to is looked at when it is executed: it counts if that is the task's own user, or one that is
+ * watched. Other counts at offset 0 there, a key's say, are neither.
+ *
+ * A put that is the last thing a function does is a jump: what called that function is found on the stack, and which function
+ * it was in the call itself.
+ */
+#include <linux/cred.h>
+#include <linux/kprobes.h>
+#include <linux/pid_namespace.h>
+#include <linux/preempt.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/user_namespace.h>
+
+#include "shim.h"
+
+enum way {
+	PUT,	     /* the object is the first argument */
+	GET,	     /* likewise */
+	GET_RETURNED, /* the object is what it returns: one that it found, or made */
+	GET_INLINED, /* see above */
+};
+
+static const struct watched {
+	const char *function;
+	enum bc_reference_kind kind;
+	enum way way;
+} watched[] = {
+	{ "free_uid", BC_REFERENCE_USER, PUT },
+	{ "alloc_uid", BC_REFERENCE_USER, GET_RETURNED },
+	{ "find_user", BC_REFERENCE_USER, GET_RETURNED },
+	{ "prepare_creds", BC_REFERENCE_USER, GET_INLINED },
+	{ "prepare_kernel_cred", BC_REFERENCE_USER, GET_INLINED },
+	{ "key_change_session_keyring", BC_REFERENCE_USER, GET_INLINED },
+	{ "alloc_pipe_info", BC_REFERENCE_USER, GET_INLINED },
+	{ "do_epoll_create", BC_REFERENCE_USER, GET_INLINED },
+	{ "ep_alloc", BC_REFERENCE_USER, GET_INLINED },
+	{ "__scm_send", BC_REFERENCE_USER, GET_INLINED },
+	{ "scm_fp_copy", BC_REFERENCE_USER, GET_INLINED },
+	{ "scm_fp_dup", BC_REFERENCE_USER, GET_INLINED },
+	{ "mm_account_pinned_pages", BC_REFERENCE_USER, GET_INLINED },
+	{ "io_uring_setup", BC_REFERENCE_USER, GET_INLINED },
+	{ "io_uring_create", BC_REFERENCE_USER, GET_INLINED },
+	{ "secretmem_file_create", BC_REFERENCE_USER, GET_INLINED },
+	{ "xdp_umem_create", BC_REFERENCE_USER, GET_INLINED },
+	{ "perf_mmap", BC_REFERENCE_USER, GET_INLINED },
+	{ "bpf_prog_load", BC_REFERENCE_USER, GET_INLINED },
+	{ "put_ucounts", BC_REFERENCE_UCOUNTS, PUT },
+	{ "get_ucounts", BC_REFERENCE_UCOUNTS, GET },
+	{ "alloc_ucounts", BC_REFERENCE_UCOUNTS, GET_RETURNED },
+	{ "inc_ucount", BC_REFERENCE_UCOUNTS, GET_RETURNED },
+	{ "inc_rlimit_get_ucounts", BC_REFERENCE_UCOUNTS, GET_INLINED },
+};
+
+#define MOST_INLINED 8 /* in one function */
+#define MOST_PROBES (ARRAY_SIZE(watched) * MOST_INLINED)
+#define CALL_OPCODE 0xe8
+#define CALL_LENGTH 5
+
+struct probe {
+	struct kprobe kp;
+	const struct watched *what;
+	u8 base; /* GET_INLINED: the register that points to the count's object, 0 to 15 as the processor counts */
+};
+
+struct return_probe {
+	struct kretprobe rp;
+	const struct watched *what;
+};
+
+static struct probe *probes;
+static struct kprobe **pointers; /* to them */
+static unsigned int probe_count;
+static struct return_probe return_probes[ARRAY_SIZE(watched)];
+static unsigned int return_probe_count;
+
+/* Whose puts and gets are its own affair: what it returns is a reference or not. */
+static struct {
+	unsigned long start, end;
+} inner[2];
+
+static bool is_inner(unsigned long caller)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(inner); i++) {
+		if (caller >= inner[i].start && caller < inner[i].end)
+			return true;
+	}
+	return false;
+}
+
+static u32 count_offset(enum bc_reference_kind kind)
+{
+	return kind == BC_REFERENCE_USER ? offsetof(struct user_struct, __count) : offsetof(struct ucounts, count);
+}
+
+static s64 count_of(enum bc_reference_kind kind, const void *object)
+{
+	return READ_ONCE(*(const int *)(object + count_offset(kind)));
+}
+
+static const void *task_namespace(void)
+{
+	const struct pid *pid = in_task() ? READ_ONCE(current->thread_pid) : NULL;
+
+	return pid && pid->level > 0 ? pid->numbers[1].ns : NULL;
+}
+
+static bool branches(unsigned long call, unsigned long *target)
+{
+	u8 code[CALL_LENGTH];
+	s32 distance;
+
+	if (copy_from_kernel_nofault(code, (const void *)call, sizeof(code)) || code[0] != CALL_OPCODE)
+		return false;
+	memcpy(&distance, code + 1, sizeof(distance));
+	*target = call + CALL_LENGTH + distance;
+	return true;
+}
+
+/* The call before `caller` went to `entered`, or to a function that jumped there: that one's address, else 0. */
+static unsigned long jumped_from(unsigned long caller, unsigned long entered)
+{
+	unsigned long target;
+
+	if (!branches(caller - CALL_LENGTH, &target))
+		return 0;
+	/* a kprobe on a function's first instruction may stand behind its endbr */
+	return target == entered || target + ENDBR_INSN_SIZE == entered || target == entered + ENDBR_INSN_SIZE ? 0 : target;
+}
+
+static void reference(const struct watched *what, const void *object, unsigned long caller, unsigned long callee, bool get,
+		      bool made, s64 count)
+{
+	struct bc_reference event = {
+		.object = object,
+		.ns = task_namespace(),
+		.caller = caller,
+		.callee = callee,
+		.count = count,
+		.kind = what->kind,
+		.get = get,
+		.made = made,
+	};
+
+	bc_reference_event(&event);
+}
+
+static int on_call(struct kprobe *kp, struct pt_regs *regs)
+{
+	const struct watched *what = container_of(kp, struct probe, kp)->what;
+	const void *object = (const void *)regs->di;
+	unsigned long caller = *(unsigned long *)regs->sp;
+	bool get = what->way == GET;
+
+	if (!object || is_inner(caller))
+		return 0;
+	reference(what, object, caller, get ? 0 : jumped_from(caller, (unsigned long)kp->addr), get, false,
+		  count_of(what->kind, object) + get);
+	return 0;
+}
+
+static unsigned long register_of(const struct pt_regs *regs, u8 number)
+{
+	static const u8 offsets[] = {
+		offsetof(struct pt_regs, ax), offsetof(struct pt_regs, cx), offsetof(struct pt_regs, dx),
+		offsetof(struct pt_regs, bx), offsetof(struct pt_regs, sp), offsetof(struct pt_regs, bp),
+		offsetof(struct pt_regs, si), offsetof(struct pt_regs, di), offsetof(struct pt_regs, r8),
+		offsetof(struct pt_regs, r9), offsetof(struct pt_regs, r10), offsetof(struct pt_regs, r11),
+		offsetof(struct pt_regs, r12), offsetof(struct pt_regs, r13), offsetof(struct pt_regs, r14),
+		offsetof(struct pt_regs, r15),
+	};
+
+	return *(const unsigned long *)((const void *)regs + offsets[number]);
+}
+
+static bool is_own(enum bc_reference_kind kind, const void *object)
+{
+	const struct cred *cred = current->cred, *real = current->real_cred;
+
+	if (kind == BC_REFERENCE_USER)
+		return object == cred->user || object == real->user;
+	return object == cred->ucounts || object == real->ucounts;
+}
+
+static int on_inlined(struct kprobe *kp, struct pt_regs *regs)
+{
+	const struct probe *probe = container_of(kp, struct probe, kp);
+	const struct watched *what = probe->what;
+	const void *object = (const void *)register_of(regs, probe->base);
+
+	if (!is_own(what->kind, object) && !bc_reference_watched(object))
+		return 0;
+	reference(what, object, (unsigned long)kp->addr, 0, true, false, count_of(what->kind, object) + 1);
+	return 0;
+}
+
+static int on_entry(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	return is_inner(get_kretprobe_retaddr(instance));
+}
+
+static int on_return(struct kretprobe_instance *instance, struct pt_regs *regs)
+{
+	const struct return_probe *probe = container_of(get_kretprobe(instance), struct return_probe, rp);
+	const void *object = (const void *)regs_return_value(regs);
+
+	if (object)
+		reference(probe->what, object, get_kretprobe_retaddr(instance), 0, true, true,
+			  count_of(probe->what->kind, object));
+	return 0;
+}
+
+/*
+ * The instruction that adds one to a 32-bit count at `offset` of the object that a register points to: `lock xadd` or
+ * `lock addl $1`. False where it is none.
+ */
+static bool decode(const u8 *code, u32 offset, u8 *base)
+{
+	bool xadd, add;
+	u8 rex = 0, modrm, mod, rm;
+	u32 at = 0;
+
+	if (code[at++] != 0xf0)
+		return false;
+	if ((code[at] & 0xf0) == 0x40)
+		rex = code[at++];
+	if (rex & 8) /* 64 bits */
+		return false;
+	add = code[at] == 0x83;
+	xadd = code[at] == 0x0f && code[at + 1] == 0xc1;
+	if (!add && !xadd)
+		return false;
+	at += add ? 1 : 2;
+	modrm = code[at++];
+	mod = modrm >> 6;
+	rm = modrm & 7;
+	if (add && (modrm >> 3 & 7) != 0) /* the operation is there: 0 adds */
+		return false;
+	if (rm == 4) { /* a byte more, which names the base; with an index it is no count of an object */
+		u8 sib = code[at++];
+
+		if ((sib >> 3 & 7) != 4 || rex & 2)
+			return false;
+		rm = sib & 7;
+	}
+	if (mod == 0) {
+		if (rm == 5 || offset != 0) /* 5: relative to the instruction pointer, or without a base */
+			return false;
+	} else if (mod == 1) {
+		if (code[at++] != offset)
+			return false;
+	} else {
+		return false;
+	}
+	if (add && code[at] != 1)
+		return false;
+	*base = rm | (rex & 1) << 3;
+	return *base != 4; /* no object lies where the stack pointer points to */
+}
+
+static int add_probe(const struct watched *what, unsigned long addr, kprobe_pre_handler_t handler, u8 base)
+{
+	struct probe *probe = &probes[probe_count];
+	int ret;
+
+	probe->kp.addr = (kprobe_opcode_t *)addr;
+	probe->kp.pre_handler = handler;
+	probe->what = what;
+	probe->base = base;
+	ret = register_kprobe(&probe->kp);
+	if (ret)
+		memset(probe, 0, sizeof(*probe));
+	else
+		pointers[probe_count++] = &probe->kp;
+	return ret;
+}
+
+/* What only looks like the instruction, because it begins inside another one, is refused by register_kprobe(). */
+static unsigned int probe_inlined(const struct watched *what, unsigned long start, unsigned long end)
+{
+	unsigned int found = 0;
+	unsigned long addr;
+	u8 code[12], base;
+
+	for (addr = start; addr + sizeof(code) <= end && found < MOST_INLINED; addr++) {
+		if (!copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) && decode(code, count_offset(what->kind), &base))
+			found += !add_probe(what, addr, on_inlined, base);
+	}
+	return found;
+}
+
+/* gcc's names for parts and copies of a function */
+static const char *const suffixes[] = { "", ".constprop.0", ".isra.0", ".part.0", ".cold" };
+
+static unsigned int probe_function(const struct watched *what)
+{
+	struct return_probe *probe;
+	unsigned long start, end;
+	unsigned int found = 0;
+	char name[64];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(suffixes); i++) {
+		snprintf(name, sizeof(name), "%s%s", what->function, suffixes[i]);
+		if (!bc_lookup_range(name, &start, &end))
+			continue;
+		switch (what->way) {
+		case GET_INLINED:
+			found += probe_inlined(what, start, end);
+			continue;
+		case PUT:
+		case GET:
+			return !add_probe(what, start, on_call, 0);
+		case GET_RETURNED:
+			probe = &return_probes[return_probe_count];
+			probe->rp = (struct kretprobe){
+				.kp.addr = (kprobe_opcode_t *)start,
+				.entry_handler = on_entry,
+				.handler = on_return,
+				/* alloc_ucounts() may sleep: as many tasks at a time as are likely to */
+				.maxactive = 64 + 4 * num_possible_cpus(),
+			};
+			probe->what = what;
+			if (register_kretprobe(&probe->rp))
+				return 0;
+			return_probe_count++;
+			return 1;
+		}
+	}
+	return found;
+}
+
+int bc_references_init(void)
+{
+	int i, missing = 0;
+
+	bc_lookup_range("inc_ucount", &inner[0].start, &inner[0].end);
+	bc_lookup_range("alloc_ucounts", &inner[1].start, &inner[1].end);
+	probes = kcalloc(MOST_PROBES, sizeof(*probes), GFP_KERNEL);
+	pointers = kcalloc(MOST_PROBES, sizeof(*pointers), GFP_KERNEL);
+	if (!probes || !pointers) {
+		bc_references_exit();
+		return -ENOMEM;
+	}
+	for (i = 0; i < ARRAY_SIZE(watched); i++) {
+		if (probe_function(&watched[i]))
+			continue;
+		/* One that this kernel has inlined elsewhere, or was built without, has no reference to lose by itself. */
+		if (watched[i].way == GET_INLINED)
+			continue;
+		pr_err("%s: no probe on it, and without it the audit of references is worth nothing; references=0 goes without the audit\n",
+		       watched[i].function);
+		missing++;
+	}
+	if (missing)
+		bc_references_exit();
+	return missing ? -ENOENT : 0;
+}
+
+void bc_references_exit(void)
+{
+	static struct kretprobe *returns[ARRAY_SIZE(watched)];
+	unsigned int i;
+
+	for (i = 0; i < return_probe_count; i++)
+		returns[i] = &return_probes[i].rp;
+	/* all at once: each alone waits for a grace period */
+	if (probe_count)
+		unregister_kprobes(pointers, probe_count);
+	if (return_probe_count)
+		unregister_kretprobes(returns, return_probe_count);
+	probe_count = return_probe_count = 0;
+	kfree(probes);
+	kfree(pointers);
+	probes = NULL;
+	pointers = NULL;
+}

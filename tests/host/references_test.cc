@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+// The reference audit: what is watched, counted and dropped, and which get has no put.
+#include "rig.h"
+
+#include "references.h"
+
+#include <thread>
+
+namespace rig
+{
+namespace
+{
+
+constexpr u64 kText = 0xffffffff81000000ull;
+constexpr u64 kUser = 0xffff888300000000ull;
+
+class Audit : public Core
+{
+      protected:
+	void SetUp() override
+	{
+		Core::SetUp();
+		for (const char *name : {"alloc_pipe_info", "free_pipe_info", "prepare_creds", "put_cred_rcu",
+					 "__scm_send", "dec_ucount", "free_mnt_ns", "alloc_mnt_ns"}) {
+			at_[name] = kText + 0x1000 * at_.size();
+			host::add_symbol(at_[name], 0x1000, name);
+		}
+		container_ = start(ns(1));
+	}
+	bc_reference event(bool get, const char *function, u64 object = kUser, bc_s64 count = 5)
+	{
+		bc_reference e{};
+		e.object = reinterpret_cast<const void *>(object);
+		e.ns = ns(1);
+		e.caller = at_.at(function) + 0x10;
+		e.count = count;
+		e.get = get;
+		return e;
+	}
+	void get(const char *function, u64 object = kUser) { send(event(true, function, object)); }
+	void put(const char *function, u64 object = kUser) { send(event(false, function, object)); }
+	static void send(const bc_reference &e) { bc_reference_event(&e); }
+	std::vector<ReferenceRow> rows(u64 object = kUser)
+	{
+		std::vector<ReferenceRow> all(64);
+		all.resize(references.of_object(object, all.data(), 64));
+		return all;
+	}
+	static std::string unmatched(u64 object = kUser)
+	{
+		char text[160];
+		unmatched_text(object, text, sizeof(text));
+		return text;
+	}
+
+	std::map<std::string, u64> at_;
+	Container *container_ = nullptr;
+};
+
+TEST_F(Audit, AHostsReferenceIsNotWatchedUntilAContainerTakesOne)
+{
+	bc_reference e = event(true, "prepare_creds");
+	e.ns = nullptr;
+	send(e);
+	put("put_cred_rcu");
+	EXPECT_EQ(rows().size(), 0u);
+	EXPECT_FALSE(bc_reference_watched(e.object));
+	get("prepare_creds");
+	send(e);
+	EXPECT_TRUE(bc_reference_watched(e.object));
+	ASSERT_EQ(rows().size(), 2u);
+	EXPECT_EQ(rows()[0].owner, 0);
+	EXPECT_EQ(rows()[1].owner, container_->index.value);
+	EXPECT_EQ(references.touched_by(container_->index.value, nullptr, 0), 2u);
+	EXPECT_EQ(references.touched_by(container_->index.value + 1, nullptr, 0), 0u);
+}
+
+TEST_F(Audit, TheGetWithoutAPutIsNamed)
+{
+	get("prepare_creds");
+	get("alloc_pipe_info");
+	get("alloc_pipe_info");
+	put("free_pipe_info");
+	EXPECT_EQ(unmatched(), "cred:prepare_creds+0x10:1,pipe:alloc_pipe_info+0x10:1");
+	put("put_cred_rcu");
+	EXPECT_EQ(unmatched(), "pipe:alloc_pipe_info+0x10:1");
+	put("free_pipe_info");
+	EXPECT_EQ(unmatched(), "");
+	put("free_pipe_info"); // of a pipe older than the watch
+	EXPECT_EQ(unmatched(), "");
+}
+
+TEST_F(Audit, ATailCallIsNamedByTheFunctionThatMadeItOrItsCaller)
+{
+	bc_reference e = event(true, "alloc_mnt_ns");
+	e.kind = BC_REFERENCE_UCOUNTS;
+	send(e);
+	EXPECT_EQ(unmatched(), "mnt-ns:alloc_mnt_ns+0x10:1");
+	bc_reference p = event(false, "free_mnt_ns");
+	p.kind = BC_REFERENCE_UCOUNTS;
+	p.callee = at_.at("dec_ucount");
+	send(p);
+	EXPECT_EQ(unmatched(), "");
+	EXPECT_EQ(family_of(BC_REFERENCE_UCOUNTS, false, "user_shm_unlock+0x0"),
+		  family_of(BC_REFERENCE_UCOUNTS, true, "user_shm_lock+0x7a"));
+	EXPECT_EQ(family_of(BC_REFERENCE_USER, false, "user_shm_unlock+0x0"), kNoFamily);
+}
+
+TEST_F(Audit, TheLastPutEndsTheWatch)
+{
+	get("alloc_pipe_info");
+	send(event(false, "free_pipe_info", kUser, 1));
+	EXPECT_EQ(rows().size(), 0u);
+	EXPECT_EQ(references.objects(), 0u);
+}
+
+TEST_F(Audit, WhatWasMadeAnewOwesNothingForItsAddress)
+{
+	get("alloc_pipe_info"); // its last put was not seen as such
+	bc_reference e = event(true, "prepare_creds", kUser, 1);
+	e.made = true;
+	send(e);
+	EXPECT_EQ(unmatched(), "cred:prepare_creds+0x10:1");
+}
+
+TEST_F(Audit, AFullTableIsSaidAndDoesNoHarm)
+{
+	for (u32 i = 0; i < References::kObjects; ++i)
+		get("alloc_pipe_info", kUser + 64 * u64{i});
+	EXPECT_EQ(references.objects(), References::kObjects / 8 * 7);
+	EXPECT_EQ(health.of(Loss::references_lost), s64{References::kObjects / 8});
+	// Rows run out before objects do where each has many.
+	for (u32 i = 0; i < References::kObjects; ++i)
+		for (const char *function : {"prepare_creds", "__scm_send", "alloc_mnt_ns", "free_pipe_info"})
+			get(function, kUser + 64 * u64{i});
+	EXPECT_GT(health.of(Loss::references_lost), s64{References::kObjects / 8 * 5});
+	for (u32 i = 0; i < References::kObjects; ++i)
+		send(event(false, "free_pipe_info", kUser + 64 * u64{i}, 1));
+	EXPECT_EQ(references.objects(), 0u);
+	get("alloc_pipe_info"); // all is free again
+	EXPECT_EQ(rows().size(), 1u);
+}
+
+TEST_F(Audit, AFormerPlaceDoesNotSlowSearchesForEver)
+{
+	for (u32 i = 0; i < 20 * References::kObjects; ++i) {
+		get("alloc_pipe_info", kUser + 192 * u64{i});
+		send(event(false, "free_pipe_info", kUser + 192 * u64{i}, 1));
+	}
+	EXPECT_EQ(references.objects(), 0u);
+	EXPECT_EQ(health.of(Loss::references_lost), 0);
+	EXPECT_EQ(references.marks(), 0u);
+}
+
+TEST_F(Audit, AContainersPlaceIsGivenUp)
+{
+	get("alloc_pipe_info");
+	references.forget(container_->index.value);
+	EXPECT_EQ(rows()[0].owner, 0);
+	EXPECT_EQ(references.touched_by(container_->index.value, nullptr, 0), 0u);
+}
+
+TEST_F(Audit, TheFileHasALineACallSite)
+{
+	host::set_probe([&](enum bc_probe what, u64 address, u32, bc_probed &out) {
+		EXPECT_EQ(what, BC_PROBE_USER);
+		EXPECT_EQ(address, kUser);
+		out.known = true;
+		out.extra = 2;
+		strcpy(out.text, "uid=1000,count=2,hashed");
+	});
+	get("alloc_pipe_info");
+	get("prepare_creds");
+	bc_reference e = event(false, "put_cred_rcu");
+	e.ns = nullptr;
+	send(e);
+	const std::string text = render(BC_FILE_REFERENCES, 1);
+	EXPECT_EQ(lines(text).size(), 4u);
+	auto pipe = row(text, "alloc_pipe_info+0x10", 5);
+	EXPECT_EQ(pipe["kind"], "user");
+	EXPECT_EQ(pipe["uid"], "1000");
+	EXPECT_EQ(pipe["count"], "2");
+	EXPECT_EQ(pipe["charged"], "0");
+	EXPECT_EQ(pipe["family"], "pipe");
+	EXPECT_EQ(pipe["gets"] + pipe["puts"] + pipe["own_gets"] + pipe["own_puts"], "1010");
+	EXPECT_EQ(pipe["unmatched"], "1");
+	auto cred = row(text, "put_cred_rcu+0x10", 5);
+	EXPECT_EQ(cred["gets"] + cred["puts"] + cred["own_gets"] + cred["own_puts"], "0100");
+	EXPECT_EQ(cred["unmatched"], "0");
+}
+
+// Four CPUs take and put references of eight objects; every one is counted, whoever drops what meanwhile.
+TEST_F(Audit, EveryEventCountsOnce)
+{
+	const int rounds = 2000 * kEffort;
+	for (u64 i = 0; i < 8; ++i)
+		get("__scm_send", kUser + 64 * i);
+	std::vector<std::thread> threads;
+	for (u32 cpu = 0; cpu < 4; ++cpu)
+		threads.emplace_back([&, cpu] {
+			host::set_cpu(cpu);
+			for (int i = 0; i < rounds; ++i) {
+				get("alloc_pipe_info", kUser + 64 * (static_cast<u64>(i) % 8));
+				const u64 own = kUser + 4096 * (cpu + 1) + 64 * (static_cast<u64>(i) % 16);
+				get("prepare_creds", own);
+				send(event(false, "put_cred_rcu", own, 1));
+				put("free_pipe_info", kUser + 64 * (static_cast<u64>(i) % 8));
+			}
+		});
+	for (auto &thread : threads)
+		thread.join();
+	s64 gets = 0;
+	s64 puts = 0;
+	for (u64 i = 0; i < 8; ++i) {
+		for (const ReferenceRow &row : rows(kUser + 64 * i)) {
+			gets += row.gets;
+			puts += row.puts;
+		}
+	}
+	EXPECT_EQ(gets, 4 * s64{rounds} + 8);
+	EXPECT_EQ(puts, 4 * s64{rounds});
+	EXPECT_EQ(references.objects(), 8u);
+	EXPECT_EQ(health.of(Loss::references_lost), 0);
+}
+
+} // namespace
+} // namespace rig
