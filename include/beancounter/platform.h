@@ -31,6 +31,7 @@ struct bc_config {
 	bc_u32 settle_ms;	    /* parameter: the longest wait for a verdict once the tasks are gone */
 	bc_u32 hooks;		    /* hooks in the table of this kernel */
 	bc_u64 atomic_slack;	    /* parameter: bytes above the limit that GFP_ATOMIC may go */
+	bool stacks;		    /* parameter: new containers keep the stack of each allocation */
 	const char *default_limits; /* parameter; NULL: none */
 };
 
@@ -78,6 +79,10 @@ bool bc_cache_describe(const void *cache, bc_u32 *stride, bool *reclaimable, cha
 bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride);
 /* The return address of the first caller outside the slab allocator's own functions. any */
 bc_u64 bc_true_caller(void);
+/* Whole stacks, from that caller on, by a number that is never 0. */
+bool bc_stacks_init(void);	  /* sleep: once, before the first is saved; false where there is no memory */
+bc_u32 bc_stack_save(bc_u32 gfp); /* any: the current task's; 0 without memory */
+bc_u32 bc_stack_frames(bc_u32 stack, bc_u64 *frames, bc_u32 most); /* any: how many it has */
 
 /* Symbols. */
 int bc_symbol(bc_u64 address, char *text, unsigned long len);	    /* any: "function+0x1d", "function+0x1d[module]" */

@@ -37,7 +37,7 @@ bool admit(const Wanted &wanted, Admission &admission, bool always)
 			Container *c = current_container();
 			if (c == nullptr)
 				return true;
-			const u8 gate = c->gate.relaxed();
+			const u8 gate = c->gate.relaxed() & static_cast<u8>(~kGateStacks);
 			if (!always && (wanted.large ? gate == 0 : (gate & ~kGateLarge) == 0))
 				return true;
 			const SiteIndex index = sites.intern(wanted.caller, wanted.cache);

@@ -17,6 +17,7 @@ namespace
 s64 g_slack;	    // what the cells of all CPUs can hold, and hide
 s64 g_atomic_slack; // parameter
 Bounds g_defaults[kChargedRows];
+bool g_stacks;			 // parameter
 Atomic<Container *> g_switching; // list, linked by next_switching
 
 Account &account_of(Container &c, Charged what) { return c.accounts[at(what)]; }
@@ -108,7 +109,7 @@ void write_down(Container &c, const Request &request, Charged what, Cause cause)
 		ring.last[ring.count++ % RefusalRing::kKept] = r;
 	}
 	bc_trace_refused(c.id.value, name_of(what), kCauseNames[static_cast<size_t>(cause)],
-			 static_cast<u64>(request.bytes), sites[request.site].caller.relaxed());
+			 static_cast<u64>(request.bytes), Sites::address_of(sites[request.site].caller.relaxed()));
 	if (c.refusals.pending.relaxed() == 0 && c.refusals.pending.exchange(1) == 0)
 		bc_kick_worker();
 }
@@ -228,7 +229,7 @@ void set_bounds(Container &c, Charged what, Bounds bounds)
 	}
 	{
 		Lock lock{BC_LOCK_CONTAINERS};
-		set_gate(c, (c.gate.relaxed() & (kGateNear | kGateFailNth)) | bits);
+		set_gate(c, (c.gate.relaxed() & (kGateNear | kGateFailNth | kGateStacks)) | bits);
 	}
 	if (is_bytes(what) && bounds.finite())
 		enter_near(c); // the worker leaves again where the bound is far
@@ -258,9 +259,19 @@ void arm_fail_nth(Container &c, s64 n)
 	set_gate(c, n != 0 ? others | kGateFailNth : others);
 }
 
+bool keep_stacks(Container &c, bool on)
+{
+	if (on && !bc_stacks_init())
+		return false;
+	Lock lock{BC_LOCK_CONTAINERS};
+	const u8 others = static_cast<u8>(c.gate.relaxed() & ~kGateStacks);
+	set_gate(c, on ? others | kGateStacks : others);
+	return true;
+}
+
 void begin_limits(Container &c, bool defaults)
 {
-	u8 bits = 0;
+	u8 bits = defaults && g_stacks ? kGateStacks : 0;
 	for (size_t i = 0; i < kChargedRows; ++i) {
 		const Bounds bounds = defaults ? g_defaults[i] : Bounds{kUnlimited, kUnlimited};
 		c.accounts[i].set(bounds);
@@ -339,8 +350,9 @@ void flush()
 	}
 }
 
-void limits_init(u32 cpus, s64 atomic_slack)
+void limits_init(u32 cpus, s64 atomic_slack, bool stacks)
 {
+	g_stacks = stacks && bc_stacks_init();
 	g_slack = s64{cpus} * 2 * kBatch;
 	g_atomic_slack = atomic_slack;
 	gates.any.set_relaxed(0);

@@ -39,6 +39,7 @@ inline constexpr u8 kGateNear = 1;    // mode is not far
 inline constexpr u8 kGatePieces = 2;  // a counted resource has a bound
 inline constexpr u8 kGateFailNth = 4; // fail_nth is armed
 inline constexpr u8 kGateLarge = 8;   // bytes have a bound: large objects ask first
+inline constexpr u8 kGateStacks = 16; // whole stacks are kept: nothing is asked for it
 
 // Containers with a gate, and those of them with one that small objects have to pass. The fast path looks at these.
 struct Gates {
@@ -87,6 +88,8 @@ void set_bounds(Container &c, Charged what, Bounds bounds);
 Bounds bounds_of(const Container &c, Charged what);
 void reset_counts(Container &c);
 void arm_fail_nth(Container &c, s64 n);
+// Each allocation's whole stack from now on; false without memory. Sleeps.
+bool keep_stacks(Container &c, bool on);
 
 // A new container's, with the defaults unless it is older than the module, and one's whose last task is gone.
 void begin_limits(Container &c, bool defaults);
@@ -98,7 +101,7 @@ void give_cells(Container &c, Cells *cells);
 // Makes containers that are switching near. Sleeps for a grace period. One caller at a time.
 void flush();
 
-void limits_init(u32 cpus, s64 atomic_slack);
+void limits_init(u32 cpus, s64 atomic_slack, bool stacks);
 bool set_default_bounds(const char *text); // "kmemsize=8M:9M,numproc=100": false where it is not understood
 
 } // namespace bc

@@ -76,6 +76,13 @@ bool parse_command(const char *line, u32 length, Command &command)
 		const Word n = words.next();
 		return id && parse_amount(n.text, n.length, command.n) && command.n != kUnlimited && words.done();
 	}
+	if (verb.is("stacks")) {
+		command.verb = Command::Verb::stacks;
+		const bool id = parse_id(words.next(), command.id);
+		const Word state = words.next();
+		command.n = state.is("on");
+		return id && (state.is("on") || state.is("off")) && words.done();
+	}
 	if (verb.is("self-check")) {
 		command.verb = Command::Verb::self_check;
 		return words.done();
@@ -99,6 +106,8 @@ int check(const Command *commands, u32 index)
 		return stopped(c->current()) ? 0 : kInvalid;
 	if (command.verb == Command::Verb::fail_nth)
 		return c->current() == State::running ? 0 : kInvalid;
+	if (command.verb == Command::Verb::stacks)
+		return c->current() != State::running ? kInvalid : command.n == 0 || bc_stacks_init() ? 0 : kNoMemory;
 	const Container *same = containers.find_name(command.name);
 	if (same != nullptr && same != c)
 		return kExists;
@@ -134,6 +143,10 @@ void apply(const Command &command)
 	}
 	if (command.verb == Command::Verb::fail_nth) {
 		arm_fail_nth(*c, command.n);
+		return;
+	}
+	if (command.verb == Command::Verb::stacks) {
+		keep_stacks(*c, command.n != 0);
 		return;
 	}
 	copy_text(c->name, sizeof(c->name), command.name);

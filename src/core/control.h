@@ -13,12 +13,13 @@ struct Command {
 		name,
 		dismiss,
 		fail_nth,
+		stacks,
 		self_check
 	} verb;
 	ContainerId id;
 	ContainerId new_id; // 0: keep
 	char name[64];
-	s64 n; // of fail-nth
+	s64 n; // of fail-nth; of stacks 1: on
 };
 
 // One line without its newline; false where it is not understood.

@@ -77,6 +77,20 @@ Address site_of(unsigned long caller)
 	return Address{__builtin_expect(caller == bc_return_to_handler, false) ? bc_true_caller() : caller};
 }
 
+// Where the container keeps whole stacks, this one's number in the caller's place. Behind a gate: who keeps none pays
+// nothing for it.
+BC_COLD unsigned long traced(unsigned long caller, Gfp gfp)
+{
+	{
+		bc::platform::PreemptOff section;
+		const bc::Container *c = bc::current_container();
+		if (c == nullptr || (c->gate.relaxed() & bc::kGateStacks) == 0)
+			return caller;
+	}
+	const bc::u32 stack = bc_stack_save(gfp);
+	return stack == 0 ? caller : stack;
+}
+
 // ---- the object's cache is an argument
 
 BC_HOT void *charged_cache(void *object, const void *cache, unsigned long caller, Gfp gfp)
@@ -143,21 +157,27 @@ unsigned long pages_bytes(unsigned long size)
 	return bytes;
 }
 
-[[gnu::noinline]] void *charged_pages(void *object, unsigned long size, unsigned long, Gfp gfp)
+// Of page-backed objects only a stack is known beforehand.
+Address pages_caller(unsigned long caller)
+{
+	return Address{caller != 0 && bc::is_stack(caller) ? caller : bc_true_caller()};
+}
+
+[[gnu::noinline]] void *charged_pages(void *object, unsigned long size, unsigned long caller, Gfp gfp)
 {
 	if (!real(object)) {
 		bc::platform::in_flight_leave();
 		return object;
 	}
-	return charged(object, CacheKey{pages_bytes(size)}, bc_true_caller(), gfp);
+	return charged(object, CacheKey{pages_bytes(size)}, pages_caller(caller).value, gfp);
 }
 
-BC_COLD bc::Wanted want_pages(unsigned long size, unsigned long, Gfp gfp)
+BC_COLD bc::Wanted want_pages(unsigned long size, unsigned long caller, Gfp gfp)
 {
 	const unsigned long bytes = pages_bytes(size);
 	// KMALLOC_MAX_SIZE is 4 MiB, include/linux/slab.h: more fails in the original, and would not fit a stride.
 	const bc::s64 count = bytes <= bc::kMostPages ? 1 : 0;
-	return {Address{bc_true_caller()}, CacheKey{bytes}, 0, count, bc::ByteKind::kmemsize, gfp, true};
+	return {pages_caller(caller), CacheKey{bytes}, 0, count, bc::ByteKind::kmemsize, gfp, true};
 }
 
 BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wanted, void *object, unsigned long)
@@ -236,7 +256,8 @@ void bc_free_bulk(unsigned long count, void **objects)
 	BC_BODY(ret, name, params);                                                                                    \
 	BC_COLD static ret bc_gated_##name([[maybe_unused]] unsigned long from, params)                                \
 	{                                                                                                              \
-		const bc::Wanted wanted = want_##family(of, site, gfp);                                                \
+		const unsigned long at = traced(site, gfp);                                                            \
+		const bc::Wanted wanted = want_##family(of, at, gfp);                                                  \
 		bc::Admission admission;                                                                               \
 		if (!bc::admit(wanted, admission)) {                                                                   \
 			bc::platform::in_flight_leave();                                                               \
@@ -244,7 +265,7 @@ void bc_free_bulk(unsigned long count, void **objects)
 		}                                                                                                      \
 		ret result = __SCT__bc_body_##name(args);                                                              \
 		if (admission.c == nullptr)                                                                            \
-			return charged_##family(result, of, site, gfp);                                                \
+			return charged_##family(result, of, at, gfp);                                                  \
 		return settled_##family(admission, wanted, result, of);                                                \
 	}                                                                                                              \
 	ret bc_wrap_##name(params)                                                                                     \

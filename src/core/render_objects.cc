@@ -34,6 +34,24 @@ void addresses_field(Text &out, const Group &g)
 	out.field(all, 33);
 }
 
+// "alloc_uid+0x2d<set_user+0x1e<...": the innermost first. Where only call sites are kept there is none.
+void stack_field(Text &out, const Site &site)
+{
+	constexpr u32 kMost = 32;
+	u64 frames[kMost];
+	const u64 caller = site.caller.relaxed();
+	const u32 n = is_stack(caller) ? bc_stack_frames(static_cast<u32>(caller), frames, kMost) : 0;
+	if (n == 0)
+		out.put('-');
+	for (u32 i = 0; i < n; ++i) {
+		char symbol[192];
+		bc_symbol(frames[i], symbol, sizeof(symbol));
+		if (i != 0)
+			out.put('<');
+		out.put(symbol);
+	}
+}
+
 s64 age_seconds(const Group &g)
 {
 	const u32 units = (platform::birth_now().value - g.oldest.value) & ((1u << Slot::kBirthBits) - 1);
@@ -53,7 +71,7 @@ bool render_objects(Text &out, const Container &c)
 	    .field("resource", 11)
 	    .field("cache", 20)
 	    .field("site", 40);
-	out.right("age", 7).put(" addresses\n");
+	out.right("age", 7).put(' ').field("addresses", 33).put("stack\n");
 	Survey survey;
 	if (!survey.live(c))
 		return false;
@@ -65,6 +83,7 @@ bool render_objects(Text &out, const Container &c)
 		site_field(out, site);
 		out.field(age_seconds(g), 7);
 		addresses_field(out, g);
+		stack_field(out, site);
 		out.end_line();
 	}
 	return true;
@@ -126,14 +145,16 @@ void leak_row(Text &out, const Group &g)
 	char unmatched[160] = "";
 	if (g.verdict == Verdict::leaked && g.addresses != 0)
 		unmatched_text(g.address[0], unmatched, sizeof(unmatched));
-	out.field(unmatched, 1).end_line();
+	out.field(unmatched, 1);
+	stack_field(out, site);
+	out.end_line();
 }
 
 void excused_row(Text &out, const ClassRow &row, const Excused &e)
 {
 	out.field(kVerdictNames[static_cast<size_t>(row.verdict)], 11).field(s64{e.objects}, 9);
 	out.field(static_cast<s64>(e.bytes), 12).field("", 11).field("", 20).field(row.function, 40).field("", 7);
-	out.field(row.name, 14).field("", 33).field("handed_over", 1).field("", 1).field("", 1).end_line();
+	out.field(row.name, 14).field("", 33).field("handed_over", 1).field("", 1).field("", 1).field("", 1).end_line();
 }
 
 } // namespace
@@ -142,7 +163,7 @@ bool render_leaks(Text &out, const Container &c)
 {
 	out.field("verdict", 11).right("count", 9).put(' ').right("bytes", 12).put(' ').field("resource", 11);
 	out.field("cache", 20).field("site", 40).right("age", 7).put(' ').field("class", 14).field("addresses", 33);
-	out.put("details holders unmatched\n");
+	out.put("details holders unmatched stack\n");
 	if (!stopped(c.current()))
 		return true;
 	if (c.current() != State::clean) {

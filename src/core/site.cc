@@ -60,12 +60,13 @@ u16 Sites::intern_name(const char *name)
 
 Special Sites::special_of(Address caller, const char *cache_name) const
 {
+	const u64 address = address_of(caller.value);
 	for (u32 r = 0; r < unowned_count_; ++r) {
-		if (caller.value >= unowned_[r].start && caller.value < unowned_[r].end)
+		if (address >= unowned_[r].start && address < unowned_[r].end)
 			return Special::unowned();
 	}
 	char symbol[192];
-	bc_symbol(caller.value, symbol, sizeof(symbol));
+	bc_symbol(address, symbol, sizeof(symbol));
 	for (const PieceRow &row : kPieces) {
 		if (in_function(symbol, row.function) && starts_with(cache_name, row.cache))
 			return Special::piece(row);
@@ -73,8 +74,18 @@ Special Sites::special_of(Address caller, const char *cache_name) const
 	return Special{};
 }
 
+u64 Sites::address_of(u64 caller)
+{
+	u64 frame = caller;
+	if (is_stack(caller) && bc_stack_frames(static_cast<u32>(caller), &frame, 1) == 0)
+		frame = 0;
+	return frame;
+}
+
 SiteIndex Sites::add(Address caller, CacheKey cache)
 {
+	if (is_stack(caller.value) && count_.relaxed() >= kMostStacks)
+		return intern(Address{address_of(caller.value)}, cache);
 	Stride stride{static_cast<u32>(cache.value)};
 	bool reclaimable = false;
 	char name[sizeof(CacheName::text)] = "kmalloc-large";
@@ -112,7 +123,7 @@ int Sites::symbol(const Site &site, char *text, u32 size) const
 {
 	const char *saved = site.text.acquire();
 	if (saved == nullptr)
-		return bc_symbol(site.caller.relaxed(), text, size);
+		return bc_symbol(address_of(site.caller.relaxed()), text, size);
 	copy_text(text, size, saved);
 	return static_cast<int>(length_of(text));
 }
@@ -130,7 +141,7 @@ void Sites::text_going(u64 start, u64 end)
 {
 	for (u32 i = 0; i < kPlaces; ++i) {
 		Site &site = table_[i];
-		const u64 caller = site.caller.acquire();
+		const u64 caller = address_of(site.caller.acquire());
 		if (caller < start || caller >= end || site.text.relaxed() != nullptr)
 			continue;
 		char text[192];

@@ -20,6 +20,10 @@ namespace bc
 // A cache's address; for page-backed objects their size in bytes, which is no kernel address.
 using CacheKey = Number<struct CacheKeyTag, u64>;
 
+// A call site is a return address, or where a container keeps whole stacks the number of one, which is no kernel
+// address.
+constexpr bool is_stack(u64 caller) { return caller >> 63 == 0; }
+
 constexpr bool is_page_backed(CacheKey key) { return key.value >> 63 == 0; }
 
 // What few sites have, in one byte: the fast path asks for all of it at once.
@@ -52,7 +56,7 @@ class Special
 static_assert(kChargedRows <= 16 && !Special{}.any());
 
 struct Site {
-	Atomic<u64> caller; // 0: free entry
+	Atomic<u64> caller; // an address or a stack; 0: free entry
 	Atomic<u64> cache;
 	Stride stride;
 	ByteKind kind;
@@ -85,6 +89,8 @@ class Sites
 	const Site &operator[](SiteIndex index) const { return table_[index.value]; }
 
 	const char *cache_name(const Site &site) const { return names_[site.cache_name].text; }
+	// Where the object was allocated: the return address, of a stack its first.
+	static u64 address_of(u64 caller);
 	// "function+0x1d"; returns the length.
 	int symbol(const Site &site, char *text, u32 size) const;
 
@@ -96,7 +102,8 @@ class Sites
 
       private:
 	static constexpr u32 kNames = 1024;
-	static constexpr u32 kMostSites = kPlaces / 8 * 7; // keeps a free entry at the end of every search
+	static constexpr u32 kMostSites = kPlaces / 8 * 7;  // keeps a free entry at the end of every search
+	static constexpr u32 kMostStacks = kPlaces / 8 * 6; // then their call sites alone
 	static constexpr u32 kUnownedRanges = 32;
 	struct CacheName {
 		char text[40];

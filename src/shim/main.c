@@ -30,6 +30,10 @@ static char *default_limits = "";
 module_param(default_limits, charp, 0444);
 MODULE_PARM_DESC(default_limits, "bounds of new containers, RESOURCE=BARRIER:LIMIT,... with K, M, G or unlimited (default none), e.g. kmemsize=8M:9M,numproc=200:200");
 
+static bool stacks;
+module_param(stacks, bool, 0444);
+MODULE_PARM_DESC(stacks, "keep the whole stack of each allocation of containers that start after the module (default 0); `stacks ID on` in /proc/beancounter/control does it for one");
+
 static bool references = true;
 module_param(references, bool, 0444);
 MODULE_PARM_DESC(references, "watch who takes and gives back references of user_structs and ucounts (default 1): /proc/beancounter/ID/references");
@@ -94,6 +98,7 @@ static int __init beancounter_init(void)
 		.hooks = bc_hooks_expected(),
 		.atomic_slack = (u64)atomic_slack_kb << 10,
 		.default_limits = default_limits,
+		.stacks = stacks,
 	};
 	if (!config.pages) {
 		pr_err("the kernel does not say how much memory it has (max_pfn)\n");

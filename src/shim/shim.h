@@ -20,6 +20,8 @@ int bc_symbols_init(void);
 unsigned long bc_lookup(const char *name);
 extern unsigned long bc_return_to_handler;
 bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end);
+
+/* stacks.c */
 void bc_slab_ranges_init(void);
 int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
 

@@ -91,8 +91,8 @@ TEST_F(ChargeTest, WithoutMemoryNothingIsChargedAndItIsCounted)
 TEST_F(ChargeTest, TheAllocatorsOwnIsNotCharged)
 {
 	Container *c = start(ns(1));
-	bc_unowned_range(0x81000000, 0x81000100);
-	const u64 object = make(kmalloc_, 1, 0x81000010);
+	bc_unowned_range(0xffffffff81000000, 0xffffffff81000100);
+	const u64 object = make(kmalloc_, 1, 0xffffffff81000010);
 	EXPECT_EQ(raw_held(*c), Raw{});
 	EXPECT_TRUE(recorded().empty());
 	EXPECT_EQ(health.of(Loss::missed), 0);

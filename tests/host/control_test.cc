@@ -65,6 +65,10 @@ TEST(Parse, RefusesTheRest)
 					std::string("dismiss 1 2"),
 					std::string("dismiss 0"),
 					std::string("self-check 1"),
+					std::string("stacks 1"),
+					std::string("stacks on"),
+					std::string("stacks 1 yes"),
+					std::string("stacks 1 on now"),
 					std::string("Name 1 x"),
 					std::string("name\0001 x", 9),
 					std::string("name 1 x\0", 9),
@@ -144,6 +148,29 @@ TEST_F(Control, ManyCommandsInAWrite)
 	EXPECT_STREQ(find(ns(1))->name, "last");
 	EXPECT_EQ(write("name 1 x\n" + most + "self-check\n"), kInvalid);
 	EXPECT_STREQ(find(ns(1))->name, "last");
+}
+
+TEST_F(Control, StacksAreKeptByWhoIsAskedTo)
+{
+	Container *c = start(ns(1));
+	start(ns(2));
+	EXPECT_EQ(c->gate.relaxed(), 0);
+	ASSERT_EQ(write("stacks 1 on"), 0);
+	EXPECT_EQ(c->gate.relaxed(), kGateStacks);
+	EXPECT_EQ(find(ns(2))->gate.relaxed(), 0);
+	EXPECT_EQ(gates.small.relaxed(), 1u); // what sends an allocation where stacks are saved
+	const std::string limit = "numfile 100 100";
+	ASSERT_EQ(bc_set_resources(1, limit.data(), limit.size()), 0);
+	EXPECT_NE(c->gate.relaxed() & kGateStacks, 0);
+	ASSERT_EQ(write("stacks 1 off"), 0);
+	EXPECT_EQ(c->gate.relaxed() & kGateStacks, 0);
+	stop(ns(1));
+	work_for(20000);
+	EXPECT_EQ(write("stacks 1 on"), -22);
+	EXPECT_EQ(write("stacks 77 on"), -2);
+	config_.stacks = true;
+	restart(config_);
+	EXPECT_EQ(start(ns(3))->gate.relaxed(), kGateStacks);
 }
 
 TEST_F(Control, WithoutMemory)

@@ -31,9 +31,10 @@ TEST_F(Render, Headers)
 	EXPECT_EQ(words(lines(render(BC_FILE_HEALTH))[0]), words("key value"));
 	EXPECT_EQ(words(lines(render(BC_FILE_RESOURCES, 1))[0]),
 		  words("resource held maxheld barrier limit failcnt forced waited"));
-	EXPECT_EQ(words(lines(render(BC_FILE_OBJECTS, 1))[0]), words("count bytes resource cache site age addresses"));
+	EXPECT_EQ(words(lines(render(BC_FILE_OBJECTS, 1))[0]),
+		  words("count bytes resource cache site age addresses stack"));
 	EXPECT_EQ(words(lines(render(BC_FILE_LEAKS, 1))[0]),
-		  words("verdict count bytes resource cache site age class addresses details holders unmatched"));
+		  words("verdict count bytes resource cache site age class addresses details holders unmatched stack"));
 	EXPECT_EQ(words(lines(render(BC_FILE_REFERENCES, 1))[0]),
 		  words("kind uid count charged family site gets puts own_gets own_puts unmatched address"));
 }

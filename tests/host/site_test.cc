@@ -54,6 +54,45 @@ TEST_F(SiteTest, PageBacked)
 	EXPECT_STREQ(sites.cache_name(sites[a]), "kmalloc-large");
 }
 
+TEST_F(SiteTest, AStackIsASiteWithMoreToSay)
+{
+	host::add_symbol(kText, 0x100, "alloc_uid");
+	host::add_symbol(kText + 0x100, 0x100, "sock_alloc_inode");
+	host::add_stack(7, {kText + 0x2d, kText + 0x1000});
+	host::add_stack(8, {kText + 0x2d, kText + 0x2000});
+	host::add_stack(9, {kText + 0x12d});
+	const SiteIndex a = intern(7, filp_.cache_key());
+	const SiteIndex b = intern(8, filp_.cache_key());
+	EXPECT_NE(a, b);
+	EXPECT_NE(a, intern(kText + 0x2d, filp_.cache_key()));
+	EXPECT_EQ(symbol(a), "alloc_uid+0x2d");
+	EXPECT_EQ(symbol(b), "alloc_uid+0x2d");
+	// What an object is, is told by the first frame, as by a call site.
+	Cache socket{768, false, "sock_inode_cache"};
+	EXPECT_EQ(sites[intern(9, socket.cache_key())].special.is_piece(),
+		  sites[intern(kText + 0x12d, socket.cache_key())].special.is_piece());
+	// A module that goes takes its frames along.
+	sites.text_going(kText, kText + 0x100);
+	host::drop_symbols(kText, kText + 0x100);
+	EXPECT_EQ(symbol(b), "alloc_uid+0x2d");
+}
+
+TEST_F(SiteTest, StacksLeaveRoomForCallSites)
+{
+	u32 stack = 1;
+	for (; sites.count() < Sites::kPlaces / 8 * 6; ++stack) {
+		host::add_stack(stack, {kText + stack});
+		ASSERT_TRUE(intern(stack, filp_.cache_key()));
+	}
+	host::add_stack(stack, {kText + 0x40});
+	host::add_stack(stack + 1, {kText + 0x40});
+	const SiteIndex a = intern(stack, filp_.cache_key());
+	EXPECT_TRUE(a);
+	EXPECT_EQ(intern(stack + 1, filp_.cache_key()), a);
+	EXPECT_EQ(intern(kText + 0x40, filp_.cache_key()), a);
+	EXPECT_EQ(health.of(Loss::sites_lost), 0);
+}
+
 TEST_F(SiteTest, UnknownCacheIsLost)
 {
 	host::drop_cache(filp_.key);

@@ -150,6 +150,7 @@ std::atomic<bool> g_refuse_waits{false};
 std::mutex g_flush;
 std::mutex g_locks[BC_LOCKS];
 thread_local bc_u64 t_true_caller = 0;
+thread_local bc_u32 t_stack = 0;
 Guarded<std::function<void()>> g_cpu_forget;
 Guarded<std::function<void(bool)>> g_waited;
 
@@ -159,6 +160,7 @@ void jitter(bool on) { __atomic_store_n(&jitter_wanted, on, __ATOMIC_RELAXED); }
 void set_time(bc_u64 ms) { g_now = ms; }
 void advance(bc_u64 ms) { g_now += ms; }
 void set_true_caller(bc_u64 address) { t_true_caller = address; }
+void set_stack(bc_u32 stack) { t_stack = stack; }
 unsigned long kicks() { return g_kicks.load(); }
 unsigned long flush_kicks() { return g_flush_kicks.load(); }
 void on_wait(std::function<void(bool)> called)
@@ -265,6 +267,7 @@ void bc_current_task(bc_s32 *host_pid, char *comm)
 
 bc_u64 bc_now_ms(void) { return clock_ms(); }
 bc_u64 bc_true_caller(void) { return t_true_caller; }
+bc_u32 bc_stack_save(bc_u32) { return t_stack; }
 
 void bc_cpu_forget(const void *container)
 {

@@ -24,6 +24,7 @@ unsigned long sections(); // nesting depth of this thread's PreemptOff sections
 void jitter(
     bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
 void set_true_caller(bc_u64 address);
+void set_stack(bc_u32 stack); // what the depot gives for this thread's; 0: it is out of memory
 
 // ---- time
 void set_time(bc_u64 ms);
@@ -58,7 +59,8 @@ void write_word(bc_u64 address, bc_u64 word);
 // ---- symbols
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module = "");
 void drop_symbols(bc_u64 start, bc_u64 end);
-void restrict_pointers(bool on); // kptr_restrict
+void add_stack(bc_u32 stack, std::vector<bc_u64> frames); // what a number stands for, innermost first
+void restrict_pointers(bool on);			  // kptr_restrict
 
 // ---- namespaces. Addresses of the test's own choice.
 void set_tasks(const void *ns, const bc_tasks &tasks);

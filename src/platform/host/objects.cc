@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <utility>
+#include <vector>
 
 namespace host
 {
@@ -35,6 +37,7 @@ struct Objects {
 	std::map<bc_u64, Slab> slabs; // by first page
 	std::map<bc_u64, bc_u64> words;
 	std::map<bc_u64, Symbol> symbols;
+	std::map<bc_u32, std::vector<bc_u64>> stacks;
 	bool restricted = false;
 };
 Guarded<Objects> g_objects;
@@ -107,6 +110,11 @@ void drop_symbols(bc_u64 start, bc_u64 end)
 	g_objects.with([&](Objects &o) { o.symbols.erase(o.symbols.lower_bound(start), o.symbols.lower_bound(end)); });
 }
 
+void add_stack(bc_u32 stack, std::vector<bc_u64> frames)
+{
+	g_objects.with([&](Objects &o) { o.stacks[stack] = std::move(frames); });
+}
+
 void restrict_pointers(bool on)
 {
 	g_objects.with([&](Objects &o) { o.restricted = on; });
@@ -131,6 +139,20 @@ const void *bc::platform::cache_of(const void *object)
 }
 
 extern "C" {
+
+bool bc_stacks_init(void) { return true; }
+
+bc_u32 bc_stack_frames(bc_u32 stack, bc_u64 *frames, bc_u32 most)
+{
+	return g_objects.with([&](Objects &o) {
+		bc_u32 n = 0;
+		for (const bc_u64 frame : o.stacks[stack]) {
+			if (n < most)
+				frames[n++] = frame;
+		}
+		return n;
+	});
+}
 
 bc_u32 bc_kmalloc_stride(unsigned long size)
 {
