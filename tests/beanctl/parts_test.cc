@@ -7,6 +7,7 @@
 #include "kernel_log.h"
 #include "limit.h"
 #include "records.h"
+#include "report.h"
 #include "symbols.h"
 #include "table.h"
 #include "units.h"
@@ -159,6 +160,16 @@ TEST(Table, AlignsNumbersToTheRight)
 	EXPECT_EQ(small_table().text({.columns = "all"}, false), "  ID NAME HELD\n   7 web     5\n1234 -       -\n");
 }
 
+TEST(Table, LinesBelowARowAreForTheEye)
+{
+	Table table = small_table();
+	table.below("and\033 more");
+	table.below("");
+	EXPECT_EQ(table.text({}, false), "  ID NAME\n   7 web\n1234 -\n    and\\x1b more\n    \n");
+	EXPECT_EQ(table.text({.columns = "", .noheadings = true}, false), "   7 web\n1234 -\n");
+	EXPECT_EQ(table.text({.columns = "id"}, false), "  ID\n   7\n1234\n");
+}
+
 TEST(Table, ColourIsAroundTheTextOnly)
 {
 	EXPECT_EQ(small_table().text({.columns = "name,id"}, true), "NAME   ID\n\033[31mweb\033[0m     7\n-    1234\n");
@@ -209,6 +220,17 @@ TEST(Junit, EscapesAndCounts)
 	EXPECT_TRUE(contains(xml, "name=\"a&lt;b&gt;&amp;&quot;c&quot;\" time=\"1.500\"/>")) << xml;
 	EXPECT_TRUE(contains(xml, "<failure message=\"bad\">x?y</failure>")) << xml;
 	EXPECT_TRUE(contains(xml, "<error message=\"why\"></error>")) << xml;
+}
+
+TEST(Unmatched, FamilySiteCount)
+{
+	const auto all = parse_unmatched("pipe:alloc_pipe_info+0x27:1,user:f.part.0+0x1[m]:12,what");
+	ASSERT_EQ(all.size(), 3u);
+	EXPECT_EQ(all[0].family + "|" + all[0].site, "pipe|alloc_pipe_info+0x27");
+	EXPECT_EQ(all[1].site, "f.part.0+0x1[m]");
+	EXPECT_EQ(all[1].count, 12);
+	EXPECT_EQ(all[2].family + "|" + all[2].site, "what|");
+	EXPECT_TRUE(parse_unmatched("").empty());
 }
 
 TEST(Hook, StateOfTheRuntime)
