@@ -178,6 +178,12 @@ void Commands::add_containers()
 				  "its Nth allocation fails; 0: each in turn, in runs of their own")
 			->type_name("N");
 	c->add_flag("--keep-going", check.keep_going, "with --fail-nth 0: go on after a finding")->needs(nth);
+	auto *each =
+	    c->add_option("--each", check.each, "many commands: a folder, a kselftest collection, a file of lines, -")
+		->type_name("SOURCE")
+		->excludes(nth);
+	c->add_option("--jobs", check.jobs, "with --each: how many at a time")->type_name("N")->needs(each);
+	c->add_option("--log", check.log, "with --each: a folder for what they print")->type_name("DIR")->needs(each);
 	c->add_option("--junit", check.junit, "the result as JUnit XML")->type_name("FILE");
 	add_look(c);
 	add_symbols(c);
@@ -209,7 +215,10 @@ Commands::Commands()
 RunOptions Commands::run_options() const
 {
 	RunOptions options = arguments_.run;
-	if (options.command.empty())
+	const bool each = !arguments_.check.each.empty();
+	if (each && !options.command.empty())
+		fail_usage("--each has the commands: there is none after --");
+	if (!each && options.command.empty())
 		fail_usage("no command: it comes after --, as in beanctl {} -- CMD", called_);
 	if (!arguments_.new_id.empty()) {
 		const auto id = parse_id(arguments_.new_id);
