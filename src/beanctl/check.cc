@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "check.h"
 
+#include "batch.h"
 #include "error.h"
-#include "junit.h"
-#include "report.h"
+#include "findings.h"
 
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
-#include <csignal>
 #include <cstdio>
 
 namespace beanctl
@@ -19,65 +17,7 @@ namespace
 
 constexpr double kWalkSeconds = 60; // for a command that a refusal may have hung
 
-// The report's table of a container that has one; what it excused is for beanctl leaks.
-std::string leaks_text(const Trial &trial, const CheckOptions &options, const Symbols &symbols)
-{
-	if (!trial.judged || trial.container.state == "clean")
-		return "";
-	const Table table = leaks_table({trial.container}, LeakRows::left, options.look, symbols);
-	if (table.empty())
-		return "";
-	return table.text(options.look, colour_wanted());
-}
-
-Json trial_json(const Trial &trial, const CheckOptions &options)
-{
-	Json json = {{"command", options.run.command},
-		     {"exit", trial.status()},
-		     {"verdict", trial.judged ? Json(trial.container.state) : Json(nullptr)},
-		     {"no_verdict", trial.no_verdict.empty() ? Json(nullptr) : Json(trial.no_verdict)},
-		     {"blind", trial.blind},
-		     {"status", trial.outcome.executed ? Json(trial.outcome.exit_status()) : Json(nullptr)},
-		     {"signal", trial.outcome.signal() != 0 ? Json(trial.outcome.signal()) : Json(nullptr)},
-		     {"timed_out", trial.outcome.timed_out},
-		     {"kernel_log", trial.kernel_reports},
-		     {"seconds", trial.seconds}};
-	if (trial.nth != 0) {
-		json["fail_nth"] = trial.nth;
-		json["refused"] = trial.refused ? Json(trial.refused_site) : Json(nullptr);
-	}
-	return json;
-}
-
-Json trial_container(const Trial &trial, const Symbols &symbols)
-{
-	try {
-		return leaks_json(trial.container, symbols);
-	} catch (const Error &) {
-		// Gone, and "check" says so.
-		return nullptr;
-	}
-}
-
-JunitCase junit_case(const Trial &trial, const CheckOptions &options, const std::string &leaks)
-{
-	JunitCase c;
-	c.name = fmt::format("{}", fmt::join(options.run.command, " "));
-	if (trial.nth != 0)
-		c.name += fmt::format(" (fail-nth {})", trial.nth);
-	c.seconds = trial.seconds;
-	c.details = leaks;
-	switch (trial.status()) {
-	case kClean:
-		break;
-	case kNoVerdict:
-		c.error = trial.summary();
-		break;
-	default:
-		c.failure = trial.summary();
-	}
-	return c;
-}
+std::string name_of(const CheckOptions &options) { return fmt::format("{}", fmt::join(options.run.command, " ")); }
 
 // A command that cannot be executed at all tells nothing about want of memory.
 void require_executed(const Trial &trial, const CheckOptions &options)
@@ -92,13 +32,13 @@ int check_once(const CheckOptions &options, const TrialOptions &trial_options)
 	if (trial.nth != 0)
 		require_executed(trial, options);
 	const Symbols symbols(options.symbols);
-	const std::string leaks = leaks_text(trial, options, symbols);
+	const std::string leaks = leaks_text(trial, LeakRows::left, options.look, symbols);
 	if (options.look.json) {
 		Json containers = Json::array();
 		if (Json container = trial_container(trial, symbols); !container.is_null())
 			containers.push_back(std::move(container));
 		Json json = document(std::move(containers), trial.health);
-		json["check"] = trial_json(trial, options);
+		json["check"] = trial_json(trial, options.run.command);
 		fmt::print("{}", json_text(json));
 	} else {
 		fmt::print("{}", leaks);
@@ -109,7 +49,7 @@ int check_once(const CheckOptions &options, const TrialOptions &trial_options)
 		fmt::print("{}\n", trial.summary());
 	}
 	if (!options.junit.empty())
-		write_junit(options.junit, {junit_case(trial, options, leaks)});
+		write_junit(options.junit, {junit_case(trial, name_of(options), leaks)});
 	return trial.status();
 }
 
@@ -157,7 +97,7 @@ void Walk::found(const Trial &trial, const std::string &what, const std::string 
 	first = first == 0 ? trial.nth : first;
 	status = graver(status, trial.status());
 	if (options.look.json) {
-		Json json = trial_json(trial, options);
+		Json json = trial_json(trial, options.run.command);
 		json["finding"] = what;
 		json["container"] = trial.container.id;
 		findings.push_back(std::move(json));
@@ -184,8 +124,8 @@ bool Walk::step(long long nth)
 	if (!options.look.json)
 		note(fmt::format("fail-nth {}: {}{}: {}", nth, trial.refused ? "refused at " : "nothing refused",
 				 trial.refused_site, what.empty() ? trial.outcome.text() : what));
-	const std::string leaks = what.empty() ? "" : leaks_text(trial, options, symbols);
-	cases.push_back(junit_case(trial, options, leaks));
+	const std::string leaks = what.empty() ? "" : leaks_text(trial, LeakRows::left, options.look, symbols);
+	cases.push_back(junit_case(trial, name_of(options), leaks));
 	if (!what.empty())
 		found(trial, what, leaks);
 	if (trial.outcome.interrupted) {
@@ -228,6 +168,8 @@ int walk(const CheckOptions &options, const TrialOptions &trial_options)
 
 int check(const CheckOptions &options)
 {
+	if (!options.each.empty())
+		return check_each(options);
 	TrialOptions trial;
 	trial.run = options.run;
 	trial.run.output_to_stderr = options.look.json;

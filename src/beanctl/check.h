@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-// beanctl check: does a command leave kernel memory behind?
+// beanctl check: does a command, or do many, leave kernel memory behind?
 #pragma once
 
 #include "table.h"
@@ -16,6 +16,9 @@ struct CheckOptions {
 	std::optional<double> timeout;
 	std::optional<long long> fail_nth; // 0: walk through all
 	bool keep_going = false;
+	std::string each; // source of many commands; run.command is empty
+	long long jobs = 1;
+	std::string log; // folder for the output of these
 	std::string junit;
 	Look look;
 	std::vector<std::string> symbols;

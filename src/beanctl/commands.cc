@@ -85,13 +85,13 @@ int leaks(const std::string &who, const Look &look, const std::vector<std::strin
 	return 0;
 }
 
-int references(const std::string &who, const Look &look)
+int references(const std::string &who, const Look &look, const std::vector<std::string> &symbols)
 {
 	const Container c = find_container(who);
 	if (look.json)
-		print(Json::array({references_json(c)}));
+		print(Json::array({references_json(c, Symbols(symbols))}));
 	else
-		plain_table(container_file(c, "references")).print(look);
+		references_table(container_file(c, "references"), Symbols(symbols)).print(look);
 	return 0;
 }
 
@@ -133,6 +133,14 @@ int dismiss(const std::string &who)
 			throw;
 		fail("container {} is gone by now", c.id);
 	}
+	return 0;
+}
+
+int stacks(const std::string &who, const std::string &on_or_off)
+{
+	if (on_or_off != "on" && on_or_off != "off")
+		fail_usage("stacks are on or off, not '{}'", on_or_off);
+	turn_stacks(find_container(who), on_or_off == "on");
 	return 0;
 }
 

@@ -21,15 +21,12 @@ Json bound_json(const Records &records, size_t row, const char *column)
 	return bound ? Json(*bound) : Json(nullptr);
 }
 
-// a,b -> ["a","b"]
-Json list_json(std::string_view text)
+// null: nothing is known of them.
+Json unmatched_json(std::string_view field)
 {
-	Json list = Json::array();
-	while (!text.empty()) {
-		const size_t comma = std::min(text.find(','), text.size());
-		list.push_back(std::string(text.substr(0, comma)));
-		text.remove_prefix(std::min(comma + 1, text.size()));
-	}
+	Json list = nullptr;
+	for (const Unmatched &u : parse_unmatched(field))
+		list.push_back({{"family", u.family}, {"site", u.site}, {"unmatched", u.count}});
 	return list;
 }
 
@@ -55,12 +52,10 @@ Json rows_json(const Records &records)
 	return rows;
 }
 
-std::map<std::string, std::string> lines_of(const Records &records, const Symbols &symbols)
+Json line_json(const std::map<std::string, std::string> &lines, const std::string &site)
 {
-	std::vector<std::string> sites;
-	for (size_t i = 0; i < records.size(); ++i)
-		sites.push_back(records.text(i, "site"));
-	return symbols.lines(sites);
+	const auto line = lines.find(site);
+	return line == lines.end() ? Json(nullptr) : Json(line->second);
 }
 
 // The keys that a group of leaked and one of living objects share.
@@ -68,18 +63,17 @@ void put_group(Json &json, const Records &records, size_t row, const std::map<st
 {
 	const std::string site = records.text(row, "site");
 	const SiteName name = parse_site(site);
-	const auto line = lines.find(site);
 	json["cache"] = records.text(row, "cache");
 	json["function"] = name.function;
 	json["site"] = site;
 	json["module"] = name.module;
-	json["source"] = line == lines.end() ? Json(nullptr) : Json(line->second);
-	json["stack"] = records.has("stack") ? list_json(records.text(row, "stack")) : Json::array();
+	json["source"] = line_json(lines, site);
+	json["stack"] = list_of(records.text_if_there(row, "stack"), '<');
 	json["objects"] = records.number(row, "count");
 	json["bytes"] = records.number(row, "bytes");
 	json["resource"] = records.text(row, "resource");
 	json["age"] = records.text(row, "age").empty() ? Json(nullptr) : Json(records.number(row, "age"));
-	json["addresses"] = list_json(records.text(row, "addresses"));
+	json["addresses"] = list_of(records.text(row, "addresses"), ',');
 }
 
 } // namespace
@@ -109,14 +103,14 @@ Json container_json(const Container &c)
 		{"failcnt", c.failcnt}, {"age", c.age},
 		{"pidns", c.pidns},	{"init", c.init},
 		{"command", c.command}, {"cgroup", c.cgroup},
-		{"since", c.since},	{"waits", list_json(c.waits)}};
+		{"since", c.since},	{"waits", list_of(c.waits, ',')}};
 }
 
 Json leaks_json(const Container &container, const Symbols &symbols)
 {
 	Json json = container_json(container);
 	const Records rows = container_file(container, "leaks");
-	const auto lines = lines_of(rows, symbols);
+	const auto lines = source_lines({&rows}, symbols);
 	Json leaks = Json::array();
 	Json handed_over = Json::array();
 	for (size_t i = 0; i < rows.size(); ++i) {
@@ -133,7 +127,8 @@ Json leaks_json(const Container &container, const Symbols &symbols)
 		put_group(leak, rows, i, lines);
 		leak["class"] = rows.text(i, "class");
 		leak["details"] = details;
-		leak["references"] = nullptr;
+		leak["holders"] = list_of(rows.text_if_there(i, "holders"), ',');
+		leak["references"] = unmatched_json(rows.text_if_there(i, "unmatched"));
 		leaks.push_back(std::move(leak));
 	}
 	json["leaks"] = std::move(leaks);
@@ -166,7 +161,7 @@ Json objects_json(const Container &container, const Symbols &symbols)
 {
 	Json json = container_json(container);
 	const Records rows = container_file(container, "objects");
-	const auto lines = lines_of(rows, symbols);
+	const auto lines = source_lines({&rows}, symbols);
 	Json live = Json::array();
 	for (size_t i = 0; i < rows.size(); ++i) {
 		Json group = Json::object();
@@ -177,10 +172,17 @@ Json objects_json(const Container &container, const Symbols &symbols)
 	return json;
 }
 
-Json references_json(const Container &container)
+Json references_json(const Container &container, const Symbols &symbols)
 {
 	Json json = container_json(container);
-	json["references"] = rows_json(container_file(container, "references"));
+	const Records rows = container_file(container, "references");
+	Json references = rows_json(rows);
+	if (rows.has("site")) {
+		const auto lines = source_lines({&rows}, symbols);
+		for (size_t i = 0; i < rows.size(); ++i)
+			references[i]["source"] = line_json(lines, rows.text(i, "site"));
+	}
+	json["references"] = std::move(references);
 	return json;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 
 namespace beanctl
 {
@@ -12,10 +13,36 @@ namespace beanctl
 namespace
 {
 
-std::string escaped(const std::string &text)
+// Bytes of the UTF-8 character at the start of `text`; 0 where XML takes no such one.
+size_t character(std::string_view text)
+{
+	const auto lead = static_cast<unsigned char>(text[0]);
+	const size_t size = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+	if (size < 2 || text.size() < size)
+		return size == 1 ? 1 : 0;
+	char32_t code = lead & (0x7fu >> size);
+	for (size_t i = 1; i < size; ++i) {
+		const auto byte = static_cast<unsigned char>(text[i]);
+		if ((byte & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (byte & 0x3fu);
+	}
+	const bool overlong = code < (size == 2 ? 0x80u : size == 3 ? 0x800u : 0x10000u);
+	const bool surrogate = code >= 0xd800 && code < 0xe000;
+	return overlong || surrogate || code > 0x10ffff || code == 0xfffe || code == 0xffff ? 0 : size;
+}
+
+// What a command prints may be anything; an XML file with one bad byte is read by nobody.
+std::string escaped(std::string_view text)
 {
 	std::string xml;
-	for (const char c : text) {
+	for (; !text.empty(); text.remove_prefix(1)) {
+		const char c = text[0];
+		if (const size_t size = character(text); size != 1) {
+			xml += size == 0 ? "?" : text.substr(0, size);
+			text.remove_prefix(size == 0 ? 0 : size - 1);
+			continue;
+		}
 		switch (c) {
 		case '&':
 			xml += "&amp;";
@@ -48,20 +75,30 @@ std::string junit_text(const std::vector<JunitCase> &cases)
 	const auto failures = std::count_if(cases.begin(), cases.end(), [](auto &c) { return !c.failure.empty(); });
 	const auto errors =
 	    std::count_if(cases.begin(), cases.end(), [](auto &c) { return c.failure.empty() && !c.error.empty(); });
+	const auto skipped = std::count_if(cases.begin(), cases.end(), [](auto &c) { return c.skipped; });
 	std::string xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-	xml +=
-	    fmt::format("<testsuites>\n<testsuite name=\"beanctl check\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
-			cases.size(), failures, errors);
+	xml += fmt::format("<testsuites>\n<testsuite name=\"beanctl check\" tests=\"{}\" failures=\"{}\" errors=\"{}\" "
+			   "skipped=\"{}\">\n",
+			   cases.size(), failures, errors, skipped);
 	for (const JunitCase &c : cases) {
 		xml += fmt::format("<testcase classname=\"beancounter\" name=\"{}\" time=\"{:.3f}\"", escaped(c.name),
 				   c.seconds);
-		if (c.failure.empty() && c.error.empty()) {
+		const bool good = c.failure.empty() && c.error.empty();
+		if (good && !c.skipped && c.output.empty()) {
 			xml += "/>\n";
 			continue;
 		}
-		const char *tag = c.failure.empty() ? "error" : "failure";
-		xml += fmt::format(">\n<{0} message=\"{1}\">{2}</{0}>\n</testcase>\n", tag,
-				   escaped(c.failure.empty() ? c.error : c.failure), escaped(c.details));
+		xml += ">\n";
+		if (!good) {
+			const char *tag = c.failure.empty() ? "error" : "failure";
+			xml += fmt::format("<{0} message=\"{1}\">{2}</{0}>\n", tag,
+					   escaped(c.failure.empty() ? c.error : c.failure), escaped(c.details));
+		} else if (c.skipped) {
+			xml += "<skipped/>\n";
+		}
+		if (!c.output.empty())
+			xml += fmt::format("<system-out>{}</system-out>\n", escaped(c.output));
+		xml += "</testcase>\n";
 	}
 	return xml + "</testsuite>\n</testsuites>\n";
 }

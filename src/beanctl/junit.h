@@ -11,9 +11,11 @@ namespace beanctl
 struct JunitCase {
 	std::string name;
 	double seconds = 0;
-	std::string failure; // what was found; empty: nothing
-	std::string error;   // why nobody can say; empty: somebody can
-	std::string details;
+	std::string failure = {}; // what was found; empty: nothing
+	std::string error = {};	  // why nobody can say; empty: somebody can
+	std::string details = {};
+	bool skipped = false;
+	std::string output = {}; // of the command; empty: not told
 };
 
 std::string junit_text(const std::vector<JunitCase> &cases);

@@ -104,6 +104,7 @@ void Commands::add_run(CLI::App *command)
 	    ->take_all();
 	command->add_flag("--net", arguments_.run.net, "a network namespace of its own, with lo up");
 	command->add_flag("--user", arguments_.run.user, "a user namespace of its own, its root is you");
+	command->add_flag("--stacks", arguments_.run.stacks, "objects keep the whole stack of their allocation");
 	command->footer("The command comes after --");
 }
 
@@ -126,9 +127,10 @@ void Commands::add_tables()
 	add_look(c);
 	add_symbols(c);
 	c = add("references", "The user_structs and ucounts that a container touched",
-		[&a] { return references(a.who, a.look); });
+		[&a] { return references(a.who, a.look, a.symbols); });
 	add_who(c);
 	add_look(c);
+	add_symbols(c);
 }
 
 void Commands::add_settings()
@@ -145,6 +147,10 @@ void Commands::add_settings()
 	add_who(c);
 	c->add_option("NAME", arguments_.name, "1 to 63 letters, digits, and . _ -")->type_name("")->required();
 	c->add_option("NEWID", arguments_.new_id, "1 to 9 digits")->type_name("");
+	c = add("stacks", "Whether a container's objects keep the whole stack of their allocation",
+		[&a] { return stacks(a.who, a.name); });
+	add_who(c);
+	c->add_option("on|off", arguments_.name, "from now on")->type_name("")->required();
 	c = add("dismiss", "Takes a stopped container off the list", [&a] { return dismiss(a.who); });
 	add_who(c);
 }
@@ -172,6 +178,12 @@ void Commands::add_containers()
 				  "its Nth allocation fails; 0: each in turn, in runs of their own")
 			->type_name("N");
 	c->add_flag("--keep-going", check.keep_going, "with --fail-nth 0: go on after a finding")->needs(nth);
+	auto *each =
+	    c->add_option("--each", check.each, "many commands: a folder, a kselftest collection, a file of lines, -")
+		->type_name("SOURCE")
+		->excludes(nth);
+	c->add_option("--jobs", check.jobs, "with --each: how many at a time")->type_name("N")->needs(each);
+	c->add_option("--log", check.log, "with --each: a folder for what they print")->type_name("DIR")->needs(each);
 	c->add_option("--junit", check.junit, "the result as JUnit XML")->type_name("FILE");
 	add_look(c);
 	add_symbols(c);
@@ -203,7 +215,10 @@ Commands::Commands()
 RunOptions Commands::run_options() const
 {
 	RunOptions options = arguments_.run;
-	if (options.command.empty())
+	const bool each = !arguments_.check.each.empty();
+	if (each && !options.command.empty())
+		fail_usage("--each has the commands: there is none after --");
+	if (!each && options.command.empty())
 		fail_usage("no command: it comes after --, as in beanctl {} -- CMD", called_);
 	if (!arguments_.new_id.empty()) {
 		const auto id = parse_id(arguments_.new_id);

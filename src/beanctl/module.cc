@@ -195,6 +195,19 @@ void control(const std::string &line)
 	write_once(proc_file("control"), line + "\n");
 }
 
+void turn_stacks(const Container &container, bool on)
+{
+	try {
+		control(fmt::format("stacks {} {}", container.id, on ? "on" : "off"));
+	} catch (const SystemError &error) {
+		if (error.number() == ENOENT)
+			fail("container {} is gone by now", container.id);
+		if (error.number() == EINVAL)
+			fail_usage("this module has no stacks; a newer one may");
+		throw;
+	}
+}
+
 void name_container(const Container &container, const std::string &name, unsigned new_id)
 {
 	if (!is_name(name))

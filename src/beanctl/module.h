@@ -62,4 +62,7 @@ void control(const std::string &line);
 // control()'s name ID NAME [NEWID], with the reason where it is refused. new_id 0: keep.
 void name_container(const Container &container, const std::string &name, unsigned new_id);
 
+// control()'s stacks ID on|off: whether what is charged from now on keeps its whole call stack.
+void turn_stacks(const Container &container, bool on);
+
 } // namespace beanctl

@@ -46,6 +46,17 @@ std::string unescape(std::string_view field)
 	return text;
 }
 
+std::vector<std::string> list_of(std::string_view field, char separator)
+{
+	std::vector<std::string> list;
+	while (!field.empty()) {
+		const size_t end = std::min(field.find(separator), field.size());
+		list.emplace_back(field.substr(0, end));
+		field.remove_prefix(std::min(end + 1, field.size()));
+	}
+	return list;
+}
+
 Records Records::parse(std::string_view text, std::string file)
 {
 	Records records;
@@ -97,6 +108,11 @@ long long Records::number(size_t row, std::string_view column) const
 	if (error != std::errc{} || end != field.data() + field.size())
 		fail("{}: '{}' in column {} is no number", file_, field, column);
 	return value;
+}
+
+std::string Records::text_if_there(size_t row, std::string_view column) const
+{
+	return has(column) ? text(row, column) : "";
 }
 
 std::optional<long long> Records::bound(size_t row, std::string_view column) const

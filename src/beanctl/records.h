@@ -14,6 +14,9 @@ namespace beanctl
 // \040 and its kind.
 std::string unescape(std::string_view field);
 
+// A field that is a list: a,b or a<b.
+std::vector<std::string> list_of(std::string_view field, char separator);
+
 class Records
 {
       public:
@@ -28,6 +31,8 @@ class Records
 	// An empty field, which the file shows as -, is empty. A column that is not there is an error.
 	std::string text(size_t row, std::string_view column) const;
 	long long number(size_t row, std::string_view column) const;
+	// Of a column that an older module does not have: empty too.
+	std::string text_if_there(size_t row, std::string_view column) const;
 	// nullopt: unlimited.
 	std::optional<long long> bound(size_t row, std::string_view column) const;
 

@@ -5,7 +5,11 @@
 #include "files.h"
 #include "units.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <charconv>
+#include <set>
 
 namespace beanctl
 {
@@ -19,14 +23,6 @@ void bytes_cell(Table &table, const Look &look, const char *column, long long by
 	table.cell(column, bytes, colour);
 	if (!look.bytes)
 		table.cell(column, human_size(bytes), colour);
-}
-
-std::vector<std::string> sites_of(const Records &records)
-{
-	std::vector<std::string> sites;
-	for (size_t i = 0; i < records.size(); ++i)
-		sites.push_back(records.text(i, "site"));
-	return sites;
 }
 
 std::string line_of(const std::map<std::string, std::string> &lines, const std::string &site)
@@ -48,7 +44,73 @@ Colour verdict_colour(const std::string &verdict)
 	return verdict == "held" ? Colour::doubtful : Colour::none;
 }
 
+// Who called for it, who points at it, and whose references are too many: as far as the module knows.
+void tell_more(Table &table, const Records &leaks, size_t row, const std::map<std::string, std::string> &lines)
+{
+	const auto stack = list_of(leaks.text_if_there(row, "stack"), '<');
+	size_t wide = 0;
+	for (const std::string &frame : stack)
+		wide = std::max(wide, frame.size());
+	for (const std::string &frame : stack) {
+		const std::string line = line_of(lines, frame);
+		table.below(line.empty() ? frame : fmt::format("{:<{}} {}", frame, wide, line));
+	}
+	const auto holders = list_of(leaks.text_if_there(row, "holders"), ',');
+	if (!holders.empty())
+		table.below(fmt::format("held by {}", fmt::join(holders, ", ")));
+	for (const Unmatched &u : parse_unmatched(leaks.text_if_there(row, "unmatched"))) {
+		const std::string line = line_of(lines, u.site);
+		table.below(fmt::format("{} reference{} of {} never put, taken at {}{}{}", u.count,
+					u.count == 1 ? "" : "s", u.family, u.site, line.empty() ? "" : " ", line));
+	}
+}
+
+bool is_wanted(LeakRows rows, const Records &leaks, size_t row)
+{
+	switch (rows) {
+	case LeakRows::leaked:
+		return leaks.text(row, "verdict") == "leaked";
+	case LeakRows::left:
+		return leaks.text(row, "details") != "handed_over";
+	case LeakRows::all:
+		break;
+	}
+	return true;
+}
+
 } // namespace
+
+std::vector<Unmatched> parse_unmatched(std::string_view field)
+{
+	std::vector<Unmatched> all;
+	for (const std::string &text : list_of(field, ',')) {
+		const size_t first = text.find(':');
+		const size_t last = text.rfind(':');
+		Unmatched u{text, "", 1}; // whatever a newer module may write: as it is
+		if (first != last && first != std::string::npos) {
+			u.family = text.substr(0, first);
+			u.site = text.substr(first + 1, last - first - 1);
+			std::from_chars(text.data() + last + 1, text.data() + text.size(), u.count);
+		}
+		all.push_back(std::move(u));
+	}
+	return all;
+}
+
+std::map<std::string, std::string> source_lines(const std::vector<const Records *> &files, const Symbols &symbols)
+{
+	std::set<std::string> sites;
+	for (const Records *records : files) {
+		for (size_t i = 0; i < records->size(); ++i) {
+			sites.insert(records->text_if_there(i, "site"));
+			for (std::string &frame : list_of(records->text_if_there(i, "stack"), '<'))
+				sites.insert(std::move(frame));
+			for (Unmatched &u : parse_unmatched(records->text_if_there(i, "unmatched")))
+				sites.insert(std::move(u.site));
+		}
+	}
+	return symbols.lines({sites.begin(), sites.end()});
+}
 
 Colour state_colour(const std::string &state)
 {
@@ -130,7 +192,7 @@ Table refusals_table(const Records &refusals, const Look &look)
 
 Table objects_table(const Records &objects, const Look &look, const Symbols &symbols)
 {
-	const auto lines = symbols.lines(sites_of(objects));
+	const auto lines = source_lines({&objects}, symbols);
 	std::vector<std::string> shown{"count", "bytes", "resource", "cache", "site"};
 	if (!lines.empty())
 		shown.emplace_back("source");
@@ -154,13 +216,12 @@ Table objects_table(const Records &objects, const Look &look, const Symbols &sym
 Table leaks_table(const std::vector<Container> &all, LeakRows rows, const Look &look, const Symbols &symbols)
 {
 	std::vector<std::pair<unsigned, Records>> files;
-	std::vector<std::string> sites;
-	for (const Container &c : all) {
+	for (const Container &c : all)
 		files.emplace_back(c.id, container_file(c, "leaks"));
-		for (std::string &site : sites_of(files.back().second))
-			sites.push_back(std::move(site));
-	}
-	const auto lines = symbols.lines(sites);
+	std::vector<const Records *> records;
+	for (const auto &[id, leaks] : files)
+		records.push_back(&leaks);
+	const auto lines = source_lines(records, symbols);
 
 	std::vector<std::string> shown{"verdict", "count", "bytes", "cache", "site"};
 	if (rows == LeakRows::all)
@@ -169,15 +230,14 @@ Table leaks_table(const std::vector<Container> &all, LeakRows rows, const Look &
 		shown.emplace_back("source");
 	shown.insert(shown.end(), {"class", "details"});
 	Table table({"id", "verdict", "count", "bytes", "resource", "cache", "site", "source", "age", "class",
-		     "addresses", "details"},
+		     "addresses", "details", "stack", "holders", "unmatched"},
 		    shown);
 	for (const auto &[id, leaks] : files) {
 		for (size_t i = 0; i < leaks.size(); ++i) {
 			const std::string verdict = leaks.text(i, "verdict");
 			const std::string site = leaks.text(i, "site");
 			const std::string age = leaks.text(i, "age");
-			const std::string details = leaks.text(i, "details");
-			if (rows == LeakRows::left && details == "handed_over")
+			if (!is_wanted(rows, leaks, i))
 				continue;
 			table.row();
 			table.cell("id", static_cast<long long>(id));
@@ -192,19 +252,27 @@ Table leaks_table(const std::vector<Container> &all, LeakRows rows, const Look &
 				table.cell("age", leaks.number(i, "age"));
 			table.cell("class", leaks.text(i, "class"));
 			table.cell("addresses", leaks.text(i, "addresses"));
-			table.cell("details", details);
+			table.cell("details", leaks.text(i, "details"));
+			for (const char *column : {"stack", "holders", "unmatched"})
+				table.cell(column, leaks.text_if_there(i, column));
+			tell_more(table, leaks, i, lines);
 		}
 	}
 	return table;
 }
 
-Table plain_table(const Records &records)
+Table references_table(const Records &references, const Symbols &symbols)
 {
-	Table table(records.columns(), records.columns());
-	for (size_t i = 0; i < records.size(); ++i) {
+	const auto lines = source_lines({&references}, symbols);
+	std::vector<std::string> columns = references.columns();
+	if (!lines.empty())
+		columns.emplace_back("source");
+	Table table(columns, columns);
+	for (size_t i = 0; i < references.size(); ++i) {
 		table.row();
-		for (const std::string &column : records.columns())
-			table.cell(column, records.text(i, column));
+		for (const std::string &column : references.columns())
+			table.cell(column, references.text(i, column));
+		table.cell("source", line_of(lines, references.text_if_there(i, "site")));
 	}
 	return table;
 }

@@ -213,6 +213,8 @@ void Launch::apply()
 	}
 	if (!options_.limits.empty())
 		set_limits(container_, options_.limits);
+	if (options_.stacks)
+		turn_stacks(container_, true);
 }
 
 static void take(const Message &message, Outcome &outcome)

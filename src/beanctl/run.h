@@ -22,6 +22,7 @@ struct RunOptions {
 	std::vector<Limit> limits;
 	bool net = false;
 	bool user = false;
+	bool stacks = false;	       // every object keeps the whole stack of its allocation
 	bool output_to_stderr = false; // standard output is for a report alone
 	long long fail_nth = 0;	       // 0: no allocation fails on purpose
 	std::vector<std::string> command;

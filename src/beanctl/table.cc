@@ -65,6 +65,11 @@ size_t width(std::string_view text)
 
 } // namespace
 
+std::string painted(const std::string &text, Colour colour)
+{
+	return colour == Colour::none ? text : colour_code(colour) + text + "\033[0m";
+}
+
 bool colour_wanted()
 {
 	const char *no = std::getenv("NO_COLOR");
@@ -92,6 +97,8 @@ Table::Table(std::vector<std::string> columns, std::vector<std::string> shown)
 }
 
 void Table::row() { rows_.emplace_back(); }
+
+void Table::below(std::string_view text) { below_[rows_.size()] += "    " + printable(text) + "\n"; }
 
 void Table::cell(const std::string &column, std::string_view text, Colour colour)
 {
@@ -161,10 +168,7 @@ std::string Table::text(const Look &look, bool colour) const
 			const std::string pad(shown[i].wide - std::min(shown[i].wide, width(cell.text)), ' ');
 			if (shown[i].right)
 				all += pad;
-			if (colour && cell.colour != Colour::none)
-				all += colour_code(cell.colour) + cell.text + "\033[0m";
-			else
-				all += cell.text;
+			all += painted(cell.text, colour ? cell.colour : Colour::none);
 			if (i + 1 == shown.size())
 				break;
 			all += shown[i].right ? " " : pad + " ";
@@ -173,11 +177,14 @@ std::string Table::text(const Look &look, bool colour) const
 	};
 	if (!look.noheadings)
 		line([](const std::string &name) { return Cell{upper(name), Colour::none}; });
-	for (const auto &row : rows_) {
+	const bool for_the_eye = look.columns.empty() && !look.noheadings;
+	for (size_t i = 0; i < rows_.size(); ++i) {
 		line([&](const std::string &name) {
-			const auto cell = row.find(name);
-			return cell == row.end() ? Cell{} : cell->second;
+			const auto cell = rows_[i].find(name);
+			return cell == rows_[i].end() ? Cell{} : cell->second;
 		});
+		if (const auto below = below_.find(i + 1); for_the_eye && below != below_.end())
+			all += below->second;
 	}
 	return all;
 }

@@ -25,6 +25,8 @@ enum class Colour {
 	bad
 };
 
+std::string painted(const std::string &text, Colour colour);
+
 // On a terminal, and where NO_COLOR does not say otherwise.
 bool colour_wanted();
 
@@ -40,6 +42,8 @@ class Table
 	void row(); // a new one; cell() goes to the last
 	void cell(const std::string &column, std::string_view text, Colour colour = Colour::none);
 	void cell(const std::string &column, long long number, Colour colour = Colour::none);
+	// A line for the eye below the last row. A script that chose columns or no headings does not get it.
+	void below(std::string_view text);
 	bool empty() const { return rows_.empty(); }
 
 	// Aligned: numbers to the right. A column that is not there is an error that lists those that are.
@@ -58,6 +62,7 @@ class Table
 	std::vector<std::string> columns_;
 	std::vector<std::string> shown_;
 	std::vector<std::map<std::string, Cell>> rows_;
+	std::map<size_t, std::string> below_; // by row
 	std::map<std::string, bool> numeric_;
 };
 

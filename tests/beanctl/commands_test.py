@@ -159,6 +159,35 @@ class Commands(unittest.TestCase):
         handed, = c["handed_over"]
         self.assertEqual((handed["class"], handed["objects"], handed["bytes"]), ("dentry", 3, 576))
 
+    def test_leaks_with_stacks_holders_and_references(self):
+        # A module whose source lines can be found.
+        source, debug = (os.path.join(self.folder, name) for name in ("mod.c", "mod.ko"))
+        with open(source, "w", encoding="utf-8") as f:
+            f.write("void g(void);\nvoid f(void)\n{\n\tg();\n}\n")
+        subprocess.run(["cc", "-g", "-c", "-o", debug, source], check=True)
+        self.module.add(7, state="leaked")
+        header = "verdict count bytes resource cache site age class addresses details stack holders unmatched\n"
+        self.module.write(7, "leaks", header + "leaked 1 128 kmemsize pipe a+0x2d 12 - - - a+0x2d<f+0x5[mod]<main+0x4 "
+                          "uid_hash,cred:5 pipe:f+0x5[mod]:1,user:b.part.0+0x7:2\n"
+                          "leaked 2 256 kmemsize pid alloc_pid+0x2d 12 - - - - - -\n")
+        lines = self.ok("leaks", "7", "--symbols", debug).splitlines()
+        self.assertEqual(lines[1].split()[:6], ["7", "leaked", "1", "128B", "pipe", "a+0x2d"])
+        line = re.escape(source) + ":[345]$"
+        for text, wanted in zip(lines[2:8], (r"    a\+0x2d$", r"    f\+0x5\[mod\] " + line, r"    main\+0x4$",
+                                             "    held by uid_hash, cred:5$",
+                                             r"    1 reference of pipe never put, taken at f\+0x5\[mod\] " + line,
+                                             r"    2 references of user never put, taken at b\.part\.0\+0x7$")):
+            self.assertRegex(text, "^" + wanted)
+        self.assertEqual((lines[8].split()[:3], len(lines)), (["7", "leaked", "2"], 9))
+        self.assertEqual(self.ok("leaks", "7", "-n", "-o", "stack,holders,unmatched").splitlines(), [
+            "a+0x2d<f+0x5[mod]<main+0x4 uid_hash,cred:5 pipe:f+0x5[mod]:1,user:b.part.0+0x7:2",
+            "-                          -               -"])
+        first, second = json.loads(self.ok("leaks", "7", "--json"))["containers"][0]["leaks"]
+        self.assertEqual((first["stack"], first["holders"]), (["a+0x2d", "f+0x5[mod]", "main+0x4"], ["uid_hash", "cred:5"]))
+        self.assertEqual(first["references"], [{"family": "pipe", "site": "f+0x5[mod]", "unmatched": 1},
+                                               {"family": "user", "site": "b.part.0+0x7", "unmatched": 2}])
+        self.assertEqual((second["stack"], second["holders"], second["references"]), ([], [], None))
+
     def test_a_module_is_named(self):
         self.module.add(7, state="leaked", leaks="leaked 1 128 kmemsize - f+0xf[leak_one] 1 - - -\n")
         leak, = json.loads(self.ok("leaks", "7", "--json"))["containers"][0]["leaks"]
@@ -178,6 +207,14 @@ class Commands(unittest.TestCase):
         self.assertEqual(self.ok("references", "7").splitlines()[1].split(), ["user_struct", "1000", "1", "fork+0x1:2"])
         self.assertEqual(json.loads(self.ok("references", "7", "-J"))["containers"][0]["references"],
                          [{"type": "user_struct", "id": 1000, "count": 1, "gets": "fork+0x1:2"}])
+
+    def test_references_with_sites(self):
+        self.module.add(7)
+        self.module.write(7, "references", "kind uid count charged family site gets puts own_gets own_puts unmatched address\n"
+                                           "user 1000 3 7 mqueue f+0x1[nobody] 2 1 2 1 1 -\n")
+        self.assertEqual(self.ok("references", "7", "-n", "-o", "uid,family,site,unmatched"), "1000 mqueue f+0x1[nobody] 1\n")
+        row, = json.loads(self.ok("references", "7", "-J"))["containers"][0]["references"]
+        self.assertEqual((row["gets"], row["site"], row["unmatched"], row["source"]), (2, "f+0x1[nobody]", 1, None))
 
     # --- writing
 
@@ -220,6 +257,18 @@ class Commands(unittest.TestCase):
         self.refused(2, "is no name", "name", "7", "a b")
         self.refused(2, "is no number", "name", "7", "web", "x")
 
+    def test_stacks(self):
+        self.module.add(7, name="web")
+        for state in ("on", "off"):
+            self.module.write("control", "")
+            self.ok("stacks", "web", state)
+            self.assertEqual(self.module.read("control"), f"stacks 7 {state}\n")
+        self.refused(2, "on or off, not 'maybe'", "stacks", "7", "maybe")
+        # A file that takes nothing but numbers stands for a module that does not know the verb.
+        os.unlink(self.module.path("control"))
+        os.symlink("/proc/self/oom_score_adj", self.module.path("control"))
+        self.refused(2, "this module has no stacks", "stacks", "7", "on")
+
     # --- usage, and no module
 
     def test_usage(self):
@@ -234,8 +283,8 @@ class Commands(unittest.TestCase):
 
     def test_help(self):
         commands = re.findall(r"(?m)^  ([a-z-]+)  ", self.ok("--help").split("Subcommands:")[1])
-        self.assertEqual(commands, ["list", "show", "objects", "leaks", "references", "set", "reset", "name", "dismiss", "run",
-                                    "check", "oci-hook"])
+        self.assertEqual(commands, ["list", "show", "objects", "leaks", "references", "set", "reset", "name", "stacks",
+                                    "dismiss", "run", "check", "oci-hook"])
         for command in commands:
             self.assertIn("Usage: beanctl " + command, self.ok(command, "--help"))
             self.assertTrue(os.path.exists(os.path.join(HERE, f"../../src/beanctl/man/beanctl-{command}.1")), command)
@@ -244,7 +293,7 @@ class Commands(unittest.TestCase):
     def test_no_module(self):
         shutil.rmtree(self.module.folder)
         for words in (("list",), ("show", "7"), ("leaks",), ("leaks", "-J"), ("objects", "7"), ("references", "7"),
-                      ("set", "7", "kmemsize=1"), ("reset", "7"), ("name", "7", "x"), ("dismiss", "7"), ("check", "--", "true")):
+                      ("set", "7", "kmemsize=1"), ("reset", "7"), ("name", "7", "x"), ("dismiss", "7"), ("stacks", "7", "on"), ("check", "--", "true")):
             self.refused(2, "not loaded", *words)
         self.refused(125, "not loaded", "run", "--", "true")
         self.refused(2, "not loaded", "oci-hook", text='{"id":"x","pid":1}')

@@ -23,6 +23,7 @@ class FakeModule:
         self.containers = []
         self.health = {key: 0 for key in HEALTH}
         self.verdict = "clean"
+        self.verdicts = {}  # of containers with these names
         self.leaks = ""
         self.refusals = lambda nth: ""  # rows for the Nth armed refusal
         self.on_stop = lambda: None
@@ -134,9 +135,9 @@ class FakeModule:
                 continue
             self._commands()  # what was written before it died comes first
             self.on_stop()
-            row["state"] = self.verdict
-            leaked = self.verdict == "leaked"
+            row["state"] = self.verdicts.get(row["name"], self.verdict)
+            leaked = row["state"] == "leaked"
             row["held"], row["objects"] = (128, 1) if leaked else (0, 0)
-            self.folder_of(row["id"], leaks=self.leaks, resources=self.read(row["id"], "resources"),
+            self.folder_of(row["id"], leaks=self.leaks if leaked else "", resources=self.read(row["id"], "resources"),
                            refusals=self.refusals(self.armed) if self.armed else "")
             self.flush()

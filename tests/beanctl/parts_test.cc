@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 // Parsers and formats.
+#include "each.h"
 #include "error.h"
 #include "files.h"
 #include "hook.h"
+#include "job.h"
 #include "junit.h"
 #include "kernel_log.h"
 #include "limit.h"
 #include "records.h"
+#include "report.h"
 #include "symbols.h"
 #include "table.h"
 #include "units.h"
@@ -159,6 +162,16 @@ TEST(Table, AlignsNumbersToTheRight)
 	EXPECT_EQ(small_table().text({.columns = "all"}, false), "  ID NAME HELD\n   7 web     5\n1234 -       -\n");
 }
 
+TEST(Table, LinesBelowARowAreForTheEye)
+{
+	Table table = small_table();
+	table.below("and\033 more");
+	table.below("");
+	EXPECT_EQ(table.text({}, false), "  ID NAME\n   7 web\n1234 -\n    and\\x1b more\n    \n");
+	EXPECT_EQ(table.text({.columns = "", .noheadings = true}, false), "   7 web\n1234 -\n");
+	EXPECT_EQ(table.text({.columns = "id"}, false), "  ID\n   7\n1234\n");
+}
+
 TEST(Table, ColourIsAroundTheTextOnly)
 {
 	EXPECT_EQ(small_table().text({.columns = "name,id"}, true), "NAME   ID\n\033[31mweb\033[0m     7\n-    1234\n");
@@ -209,6 +222,77 @@ TEST(Junit, EscapesAndCounts)
 	EXPECT_TRUE(contains(xml, "name=\"a&lt;b&gt;&amp;&quot;c&quot;\" time=\"1.500\"/>")) << xml;
 	EXPECT_TRUE(contains(xml, "<failure message=\"bad\">x?y</failure>")) << xml;
 	EXPECT_TRUE(contains(xml, "<error message=\"why\"></error>")) << xml;
+}
+
+TEST(Junit, SkippedAndWhatWasPrinted)
+{
+	const std::string xml =
+	    junit_text({{.name = "s", .skipped = true}, {.name = "p", .failure = "bad", .output = "a<b"}});
+	EXPECT_TRUE(contains(xml, "errors=\"0\" skipped=\"1\"")) << xml;
+	EXPECT_TRUE(contains(xml, "time=\"0.000\">\n<skipped/>\n</testcase>")) << xml;
+	EXPECT_TRUE(contains(xml, "</failure>\n<system-out>a&lt;b</system-out>\n</testcase>")) << xml;
+}
+
+TEST(Junit, WhatIsNoCharacterOfXmlIsNotThere)
+{
+	auto name = [](const std::string &text) {
+		const std::string xml = junit_text({{.name = text}});
+		const size_t at = xml.find(" name=\"", xml.find("<testcase")) + 7;
+		return xml.substr(at, xml.find('"', at) - at);
+	};
+	for (const char *good : {"gr\xc3\xbcn", "\xe2\x82\xac", "\xf0\x9f\x90\x9b", "\xed\x9f\xbf", "\xef\xbf\xbd"})
+		EXPECT_EQ(name(good), good);
+	EXPECT_EQ(name("a\xff\xfe z"), "a?? z");
+	EXPECT_EQ(name("\x80"), "?");
+	EXPECT_EQ(name("\xc3"), "?");		     // cut
+	EXPECT_EQ(name("\xc3z"), "?z");		     // cut, and it goes on
+	EXPECT_EQ(name("\xc0\xaf"), "??");	     // overlong
+	EXPECT_EQ(name("\xe0\x80\xaf"), "???");	     // overlong
+	EXPECT_EQ(name("\xed\xa0\x80"), "???");	     // a surrogate
+	EXPECT_EQ(name("\xef\xbf\xbf"), "???");	     // none at all
+	EXPECT_EQ(name("\xf4\x90\x80\x80"), "????"); // past the last
+}
+
+TEST(Each, LinesOfAFile)
+{
+	const auto all = commands_of_lines("# nothing\n\n \t\n  echo a # b \r\nexit 1");
+	ASSERT_EQ(all.size(), 2u);
+	EXPECT_EQ(all[0].name, "echo a # b");
+	EXPECT_EQ(all[0].words, (std::vector<std::string>{"sh", "-c", "echo a # b"}));
+	EXPECT_EQ(all[1].name, "exit 1");
+	EXPECT_TRUE(commands_of_lines("").empty());
+}
+
+TEST(Output, TheEndIsKeptFromALineOn)
+{
+	Output output("");
+	output.take("short\n");
+	EXPECT_EQ(output.text(), "short\n");
+	std::string wanted;
+	for (int i = 0; i < 50000; ++i) {
+		const std::string line = fmt::format("line {}\n", i);
+		output.take(line);
+		wanted += line;
+	}
+	const std::string text = output.text();
+	EXPECT_TRUE(text.starts_with("...\nline ")) << text.substr(0, 20);
+	EXPECT_TRUE(wanted.ends_with(text.substr(4)));
+	EXPECT_LE(text.size(), (64u << 10) + 4);
+	EXPECT_GT(text.size(), (64u << 10) - 20);
+	// Without a line to begin at.
+	output.take(std::string(300000, 'x'));
+	EXPECT_EQ(output.text(), "...\n" + std::string(64 << 10, 'x'));
+}
+
+TEST(Unmatched, FamilySiteCount)
+{
+	const auto all = parse_unmatched("pipe:alloc_pipe_info+0x27:1,user:f.part.0+0x1[m]:12,what");
+	ASSERT_EQ(all.size(), 3u);
+	EXPECT_EQ(all[0].family + "|" + all[0].site, "pipe|alloc_pipe_info+0x27");
+	EXPECT_EQ(all[1].site, "f.part.0+0x1[m]");
+	EXPECT_EQ(all[1].count, 12);
+	EXPECT_EQ(all[2].family + "|" + all[2].site, "what|");
+	EXPECT_TRUE(parse_unmatched("").empty());
 }
 
 TEST(Hook, StateOfTheRuntime)

@@ -2,47 +2,16 @@
 """beanctl run and check in real namespaces, the module's part played by fake_module."""
 import json
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
 
-from fake_module import FakeModule
-
-BEANCTL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/beanctl")
-LEAK = "leaked 1 128 kmemsize pid alloc_pid+0x2d 12 - - -\n"
+from in_containers import InContainers, LEAK
 
 
-def can_make_namespaces():
-    return os.geteuid() == 0 and subprocess.run(["unshare", "--fork", "--pid", "--mount-proc", "true"], check=False,
-                                                stderr=subprocess.DEVNULL).returncode == 0
-
-
-@unittest.skipUnless(can_make_namespaces(), "namespaces can be made by root only")
-class Run(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp()
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.module = FakeModule(os.path.join(self.folder, "beancounter"))
-        self.env = {**os.environ, "BEANCTL_PROC": self.module.folder}
-        self.module.follow()
-        self.addCleanup(self.module.unfollow)
-
-    def beanctl(self, *words, **more):
-        return subprocess.run([BEANCTL, *words], capture_output=True, text=True, timeout=60, check=False, env=self.env, **more)
-
-    def start(self, *words):
-        process = subprocess.Popen([BEANCTL, *words], stdout=subprocess.PIPE, text=True, env=self.env)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.kill)
-        return process
-
-    def status(self, *words):
-        return self.beanctl(*words).returncode
-
+class Run(InContainers):
     def test_statuses(self):
         for status, command in ((0, "exit 0"), (7, "exit 7"), (143, "kill -TERM $$"), (139, "kill -SEGV $$")):
             self.assertEqual(self.status("run", "--", "sh", "-c", command), status, command)
@@ -79,6 +48,18 @@ class Run(unittest.TestCase):
                             "head", "-n", "2", self.module.path(101, "resources"))
         self.assertEqual((done.returncode, done.stdout), (0, "kmemsize 8388608 9437184\nnumproc 5 5\n"), done.stderr)
         self.assertEqual(self.module.commands, ["name 1 web 101"])
+
+    def test_stacks_before_it_runs(self):
+        seen = os.path.join(self.folder, "seen")
+        self.assertEqual(self.status("check", "--stacks", "--name", "web", "--", "true"), 0)
+        self.assertEqual(self.module.commands, ["name 1 web", "stacks 1 on"])
+        # A module that does not know them.
+        os.rename(self.module.path("control"), self.module.path("pipe"))
+        os.symlink("/proc/self/oom_score_adj", self.module.path("control"))
+        for status, command in ((125, "run"), (2, "check")):
+            done = self.beanctl(command, "--stacks", "--", "touch", seen)
+            self.assertEqual((done.returncode, os.path.exists(seen)), (status, False))
+            self.assertIn("this module has no stacks", done.stderr)
 
     def test_a_bad_limit_runs_nothing(self):
         done = self.beanctl("run", "--limit", "beans=5", "--", "echo", "ran")

@@ -119,8 +119,27 @@ leaked_report() {
 	grep -q 'failures="1"' "$out/junit" || fail "no failure in the JUnit file" || return
 	status 0 leaks leaky --json || return
 	expect "groups of beanctl leaks" 1 "$(json 'len(d["containers"][0]["leaks"])')" || return
-	status 1 check -- sh -c 'echo 100 >/proc/leak_one' || return
-	expect_match line '^leaked +1 +128B +kmalloc-128 +leak_one_lost\+0x[0-9a-f]+\[leak_one\]' "$(grep ^leaked "$out/out")" || return
+	unload_test_module leak_one
+}
+
+many() {
+	load_test_module leak_one || return
+	cat >"$out/list" <<-'EOF'
+		# Five of them.
+		true
+		workloads/busy.sh -p 10 -s 10
+		workloads/busy.sh -p 10 -s 10; echo 100 >/proc/leak_one
+		echo not here; exit 4
+		echo broken; exit 3
+	EOF
+	status 1 check --each "$out/list" --jobs 5 --symbols "$test_modules" || return
+	cat "$out/out"
+	expect verdicts "clean clean leaked skipped failed" "$(grep -oE '^[a-z_]+' "$out/out" | xargs)" || return
+	expect_match leak 'leaked +1 +128B +kmalloc-128 +leak_one_lost\+0x[0-9a-f]+\[leak_one\] [^ ]*leak_one\.c:[0-9]+ ' \
+		"$(grep '^ .* leaked ' "$out/out")" || return
+	expect "what the failed one printed" "    | broken" "$(grep '^ *|' "$out/out")" || return
+	expect summary "2 clean, 0 held, 1 leaked, 1 failed, 1 skipped, 0 without verdict" "$(tail -n 1 "$out/out")" || return
+	expect_healthy || return
 	unload_test_module leak_one
 }
 
@@ -193,7 +212,7 @@ need_programs
 [ -x "$ctl" ] || ktap_skip_all "no $ctl; make build/beanctl"
 need_test_module leak_one
 warm_up
-ktap_plan 12
+ktap_plan 13
 ktap_test "run ends with the command's status" run_statuses
 ktap_test "run's namespaces" own_namespaces
 ktap_test "a container by name and number" named
@@ -201,6 +220,7 @@ ktap_test "a container does not outlive its beanctl" it_dies_with_beanctl
 ktap_test "list" listed
 ktap_test "check: clean, and a command that fails" clean
 ktap_test "check: a leak is named" leaked_report
+ktap_test "check --each: five at a time" many
 ktap_test "check: no verdict in time" no_verdict
 ktap_test "limits are in force and refusals are shown" limited
 ktap_test "set takes all or none" all_or_none
