@@ -115,15 +115,15 @@ void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this con
 enum bc_probe {
 	BC_PROBE_DENTRY,    /* struct dentry */
 	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
-	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
+	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's; owner is the tree's root */
 	BC_PROBE_BIND,	    /* struct inet_bind_bucket or inet_bind2_bucket: is it hashed, with a socket? */
 	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
-	BC_PROBE_MAPLE,	    /* struct maple_node: subject is the tree that it is in */
+	BC_PROBE_MAPLE,	    /* struct maple_node: owner is the tree that it is in */
 	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
-	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? */
+	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? owner: the namespace that it is shown in */
 	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
 	/* How many references there are, in extra and in the text: */
 	BC_PROBE_USER,	  /* struct user_struct */
@@ -134,6 +134,16 @@ enum bc_probe {
 	BC_PROBE_KEY,	  /* struct key */
 	BC_PROBE_USER_NS, /* struct user_namespace */
 	BC_PROBE_NET_NS,  /* struct net */
+	/* Of these the kernel has a table, or a list: probe_tables.c */
+	BC_PROBE_STACK,	      /* struct vm_struct: a stack that the kernel keeps for a task, or a task has? */
+	BC_PROBE_NET,	      /* struct net: nobody's any more, waits for the next cleanup? */
+	BC_PROBE_MOUNTPOINT,  /* struct mountpoint: has it mounts? */
+	BC_PROBE_SUPERBLOCK,  /* does a mounted file system point to it? owner is its struct super_block */
+	BC_PROBE_CONSOLE,     /* struct vc_data: is it a virtual console? */
+	BC_PROBE_KTHREAD,     /* is it the name of a kernel thread that lives? */
+	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */
+	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
+	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */
@@ -142,6 +152,7 @@ struct bc_probed {
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
+	bc_u64 owner;	    /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
 	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */
 };
 void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);

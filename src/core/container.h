@@ -51,7 +51,7 @@ static_assert(!may_become(State::running, State::clean), "a verdict comes after 
 static_assert(may_become(State::leaked, State::clean), "a late free turns a verdict around");
 
 inline constexpr u32 kStoppedKept = 64;
-inline constexpr u32 kExcuses = 32; // rows of the class table, verdict.h
+inline constexpr u32 kExcuses = 48; // rows of the class table, verdict.h
 
 struct Excused {
 	u32 objects;
@@ -105,6 +105,7 @@ struct Container {
 	s64 last_objects; // at the last look, to see movement
 	u64 unchanged_ms; // since when
 	u64 judged_ms;	  // the last verdict on what survived
+	bool suspected;	  // ... was a leak, for the first time
 	char waits[64];
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 

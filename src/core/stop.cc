@@ -164,7 +164,7 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 {
 	// Nothing was freed: a leak stays one. What was held may have been let go without being freed, and is looked at
 	// again.
-	if (stopped(c.current()) && held(c).objects == c.last_objects &&
+	if (stopped(c.current()) && !c.suspected && held(c).objects == c.last_objects &&
 	    (c.current() == State::leaked || now - c.judged_ms < kJudgeAgainMs))
 		return {now + kWatchMs, Wants::nothing};
 	c.judged_ms = now;
@@ -187,6 +187,13 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 		if (leaked || (v == Verdict::held && worst[0] == 0))
 			sites.symbol(sites[survivors[i].slot.site()], worst, sizeof(worst));
 	}
+	// What is on its way from one table to the next may be in none just now: a leak is one when two looks with a
+	// drain between them say so.
+	if (leaked && c.current() != State::leaked && !c.suspected) {
+		c.suspected = true;
+		return {now + kFirstLooksMs, Wants::everything};
+	}
+	c.suspected = false;
 	const State state = leaked ? State::leaked : State::held;
 	if (c.current() != state) {
 		conclude(c, state, now, worst);

@@ -36,7 +36,8 @@ bool from_dentry(const Survivor &s)
 	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
 }
 
-// Does what this object points to live with it? Of caches that objects above the allocator are kept in we know no more.
+// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in a
+// tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
 bool may_own(const Survivor &s)
 {
 	if (s.judgement.holder)
@@ -44,7 +45,17 @@ bool may_own(const Survivor &s)
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
 	const Proof proof = kClasses[s.judgement.row].proof;
-	return proof == Proof::dentry || proof == Proof::inode || proof == Proof::tree || proof == Proof::kernfs;
+	switch (proof) {
+	case Proof::dentry:
+	case Proof::inode:
+	case Proof::kernfs:
+	case Proof::stack:
+	case Proof::superblock:
+	case Proof::console:
+		return true;
+	default:
+		return false;
+	}
 }
 
 } // namespace
@@ -105,6 +116,7 @@ bool Survivors::run(const Container &c)
 	});
 	judge_each(c);
 	follow(Verdict::reclaimable);
+	follow(Verdict::cached);
 	follow(Verdict::held);
 	keep_anchors();
 	return true;
@@ -138,15 +150,6 @@ void Survivors::judge_each(const Container &c)
 		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
 			j.verdict = kClasses[j.row].verdict;
 	}
-	// A node of a tree lives with what the tree is in: the address space, the directory.
-	for (u32 i = 0; i < count_; ++i) {
-		Judgement &j = entries_[i].judgement;
-		if (j.row == kNoRow || kClasses[j.row].proof != Proof::maple || j.verdict == Verdict::leaked)
-			continue;
-		const Survivor *owner = containing(j.subject, false);
-		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
-			j.verdict = Verdict::leaked;
-	}
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
 	for (u32 i = 0; i < count_; ++i) {
 		Judgement &j = entries_[i].judgement;
@@ -157,6 +160,16 @@ void Survivors::judge_each(const Container &c)
 		if (alias == nullptr)
 			j.extra += j.alias_extra;
 		j.verdict = j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held;
+	}
+	// A node goes with what its tree is in, the address space, the directory; a name with its file system; what
+	// sysfs shows of a network namespace with the namespace.
+	for (u32 i = 0; i < count_; ++i) {
+		Judgement &j = entries_[i].judgement;
+		if (j.owner == 0 || j.verdict == Verdict::leaked)
+			continue;
+		const Survivor *owner = containing(j.owner, false);
+		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
+			j.verdict = Verdict::leaked;
 	}
 }
 
@@ -208,18 +221,6 @@ void Survivors::find_holders()
 	};
 	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
 		bc_cond_resched();
-	// The description of a held area goes on with it: nothing points from the one to the other.
-	for (u32 i = 0; i < count_; ++i) {
-		Judgement &j = entries_[i].judgement;
-		if (j.verdict != Verdict::leaked || j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area)
-			continue;
-		const Survivor *area = j.subject == 0 ? nullptr : containing(j.subject, true);
-		if (area == nullptr || !area->judgement.holder)
-			continue;
-		j.verdict = Verdict::held;
-		j.holder = true;
-		copy_text(j.text, sizeof(j.text), area->judgement.text);
-	}
 	follow(Verdict::held);
 	keep_anchors();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// What the slab allocator makes for itself, inside somebody's allocation: not the container's, so it gets no owner when
-// it is charged, instead of an excuse when the container stops. Told by the allocating function.
+// What the slab allocator makes for itself, inside somebody's allocation, and what belongs to a file of the host's that
+// somebody is the first to open: not the container's, so it gets no owner when it is charged, instead of an excuse when
+// the container stops. Told by the allocating function.
 #pragma once
 
 namespace bc
@@ -30,6 +31,7 @@ inline constexpr Unowned kUnowned[] = {
     {"stack_depot_save_flags", "the same on 6.12"},
     {"random_seq_create", "free list shuffling"},
     {"cache_random_seq_create", "free list shuffling of a new cache"},
+    {"debugfs_file_get", "debugfs counts the users of a file from its first opening until the file goes"},
 };
 inline constexpr unsigned kUnownedCount = sizeof(kUnowned) / sizeof(kUnowned[0]);
 

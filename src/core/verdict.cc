@@ -46,6 +46,7 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 	bc_probed probed{};
 	auto by_state = [&](enum bc_probe what) {
 		bc_probe(what, object.value, size, &probed);
+		j.owner = probed.owner;
 		if (probed.known)
 			j.verdict = r.verdict;
 		return j;
@@ -73,12 +74,9 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 			j.verdict = r.verdict;
 		return j;
 	case Proof::maple:
-		bc_probe(BC_PROBE_MAPLE, object.value, size, &probed);
-		// One of a leaked object's own tree goes with that: survivors.cc
-		j.subject = probed.subject;
-		if (probed.known)
-			j.verdict = r.verdict;
-		return j;
+		return by_state(BC_PROBE_MAPLE);
+	case Proof::superblock:
+		return by_state(BC_PROBE_SUPERBLOCK);
 	case Proof::locks:
 		return by_state(BC_PROBE_LOCKS);
 	case Proof::queued:
@@ -91,6 +89,22 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_TIMEWAIT);
 	case Proof::neighbour:
 		return by_state(BC_PROBE_NEIGHBOUR);
+	case Proof::stack:
+		return by_state(BC_PROBE_STACK);
+	case Proof::net:
+		return by_state(BC_PROBE_NET);
+	case Proof::mountpoint:
+		return by_state(BC_PROBE_MOUNTPOINT);
+	case Proof::console:
+		return by_state(BC_PROBE_CONSOLE);
+	case Proof::kthread:
+		return by_state(BC_PROBE_KTHREAD);
+	case Proof::loop:
+		return by_state(BC_PROBE_LOOP_WORKER);
+	case Proof::writeback:
+		return by_state(BC_PROBE_WRITEBACK);
+	case Proof::rb:
+		return by_state(BC_PROBE_RB);
 	case Proof::mm:
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;
@@ -106,6 +120,7 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 	j.subject = probed.subject;
 	j.alias = probed.alias;
 	j.alias_extra = probed.alias_extra;
+	j.owner = probed.owner;
 	// Somebody refers to it who is not a cache: whoever that is lives on, as far as we can tell today (CAVEATS.md).
 	j.verdict = probed.extra == 0 ? r.verdict : Verdict::held;
 	return j;

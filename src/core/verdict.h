@@ -19,14 +19,14 @@ enum class Verdict : u8 {
 };
 inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "reclaimable", "cached"};
 
-// How a row is believed.
+// How a row is believed. Whatever the state says, what goes with a leaked file system, tree or namespace is a leak.
 enum class Proof : u8 {
 	bound,	   // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
 	once,	   // by number: at most `bound` a container
 	dentry,	   // by state: nobody but the dentry cache refers to it
 	inode,	   // by state: nobody but the inode cache and cached dentries refer to it
-	tree,	   // by state: a living tree points to it
-	maple,	   // by state: it is in a tree, which is not part of a leaked object
+	tree,	   // by state: a tree points to it
+	maple,	   // by state: the same, of a maple tree
 	mm,	   // by state: no user, only the one reference of khugepaged's list
 	vmap_area, // by state: it describes no area of the container's own that is a leak itself
 	kernfs,	   // by state: linked into its directory; a removed one is not
@@ -35,6 +35,15 @@ enum class Proof : u8 {
 	bind,	   // by state: in the table of ports, with a socket
 	timewait,  // by state: in the table of connections
 	neighbour, // by state: in its table
+	stack,	   // by state: one of those that the kernel keeps a CPU, or a living task's
+	net,	   // by state: no reference of any kind left
+	mountpoint, // by state: hashed, with a mount
+	superblock, // by state: a mounted file system points to it
+	console,   // by state: in the table of consoles
+	kthread,   // by state: a living kernel thread's
+	loop,	   // by state: in its device's list of idle ones
+	writeback, // by state: in its device's list
+	rb,	   // by state: its parent in a tree points to it
 	holder,	   // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
@@ -62,12 +71,9 @@ inline constexpr ClassRow kClasses[] = {
      "of a maple tree of the host's: the names in a tmpfs directory, 6.12"},
     {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
      "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
-    {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::bound, 2,
-     "the kernel keeps two thread stacks a CPU for the next fork: their vm_struct"},
-    {"thread-stack", "__vmalloc_node_range", "", Verdict::cached, Proof::bound, 2, "the same stacks' page array"},
-    {"thread-stack", "__vmalloc_node_range_noprof", "", Verdict::cached, Proof::bound, 2, "the same, 6.12"},
-    {"thread-stack", "__vmalloc_area_node", "", Verdict::cached, Proof::bound, 2, "the same, where it is not inlined"},
-    {"netns-last", "copy_net_ns", "", Verdict::deferred, Proof::once, 1,
+    {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::stack, 0,
+     "the kernel keeps two thread stacks a CPU for the next fork, anybody's: their vm_struct, which points to their pages"},
+    {"netns-last", "copy_net_ns", "", Verdict::deferred, Proof::net, 0,
      "stable kernels free a network namespace's memory at the next one's cleanup"},
     {"sysfs-node", "__kernfs_new_node", "", Verdict::reclaimable, Proof::kernfs, 0,
      "in the tree of sysfs or cgroupfs: a cache made lazily for a level of pid namespaces has a directory there"},
@@ -75,6 +81,23 @@ inline constexpr ClassRow kClasses[] = {
      "the lists of locks of a shared file's inode, made by the first lock and freed with the inode"},
     {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
      "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
+    {"mountpoint", "get_mountpoint", "", Verdict::held, Proof::mountpoint, 0,
+     "what all mounts on one directory share, whoever made the first of them"},
+    {"superblock", "alloc_workqueue", "", Verdict::reclaimable, Proof::superblock, 0,
+     "a file system makes a work queue for its first direct write, and keeps it"},
+    {"superblock", "fsnotify_add_mark_locked", "", Verdict::reclaimable, Proof::superblock, 0,
+     "what is watched in a file system, made by the first watch (6.12)"},
+    {"kthread-name", "__kthread_create_on_node", "", Verdict::cached, Proof::kthread, 0,
+     "the long name of a kernel thread, a work queue's rescuer"},
+    {"console", "vc_allocate", "", Verdict::cached, Proof::console, 0,
+     "a virtual console stays when it has been opened once"},
+    {"loop-worker", "loop_queue_work", "", Verdict::deferred, Proof::loop, 0,
+     "a loop device keeps a worker for each cgroup, idle ones for a minute"},
+    {"writeback", "cgwb_create", "", Verdict::cached, Proof::writeback, 0,
+     "what a cgroup has to write to a device: until the cgroup's inodes have been given to another"},
+    {"writeback", "wb_get_create", "", Verdict::cached, Proof::writeback, 0, "the same, where it is inlined"},
+    {"free-space", "__btrfs_add_free_space", "", Verdict::cached, Proof::rb, 0,
+     "what btrfs knows of free space on a mounted file system"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,
      "khugepaged's list holds an address space for a while"},
     {"khugepaged", "dup_mm", "", Verdict::deferred, Proof::mm, 0, "the same after fork"},
@@ -115,6 +138,7 @@ struct Judgement {
 	u32 row = kNoRow;
 	s64 extra = 0;	     // references that nothing explains
 	u64 subject = 0;     // what such a reference would point to: the dentry, or the inode within its object
+	u64 owner = 0;	     // what it lives and goes with, as far as its state tells
 	u64 alias = 0;	     // an inode's name
 	s64 alias_extra = 0; // references on its names
 	char text[48] = {};  // for the report

@@ -123,12 +123,12 @@ static bool probe_ns(const struct ns_common *ns, struct bc_probed *out)
 	return true;
 }
 
-void bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+bool bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 {
 #define CASE(name, type, probe)                                                                                        \
 	case name:                                                                                                     \
 		out->known = (!size || size >= sizeof(type)) && probe;                                                 \
-		break
+		return true
 
 	switch (what) {
 	CASE(BC_PROBE_USER, struct user_struct, probe_user((const void *)object, out));
@@ -140,7 +140,7 @@ void bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed
 	CASE(BC_PROBE_USER_NS, struct user_namespace, probe_ns(&((const struct user_namespace *)object)->ns, out));
 	CASE(BC_PROBE_NET_NS, struct net, probe_ns(&((const struct net *)object)->ns, out));
 	default:
-		break;
+		return false;
 	}
 #undef CASE
 }

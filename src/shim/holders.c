@@ -155,21 +155,11 @@ static void pending_refers(struct search *search, const struct sigpending *pendi
 	}
 }
 
-/*
- * The kernel keeps the stacks of dead tasks for the next ones (kernel/fork.c, cached_stacks): a container's may be that of any
- * task by now, a kernel thread's too.
- */
-static void stack_refers(struct search *search, struct task_struct *task)
+static void task_refers(struct search *search, struct task_struct *task)
 {
 	search->holder.pid = task_pid_nr(task);
 	search->holder.fd = -1;
 	strscpy_pad(search->holder.comm, task->comm, sizeof(search->holder.comm));
-	search->holder.by = "stack";
-	refers(search, task_stack_vm_area(task));
-}
-
-static void task_refers(struct search *search, struct task_struct *task)
-{
 	rcu_read_lock();
 	search->holder.by = "task";
 	refers(search, task);
@@ -213,7 +203,6 @@ bool bc_holders(bc_holder_found found, void *context)
 	for_each_process_thread(process, task) {
 		bool alone;
 
-		stack_refers(&search, task);
 		if (task->flags & PF_KTHREAD)
 			continue;
 		/* As hung_task.c does: the task stays, the lists may change, and it must still be in them afterwards. */

@@ -85,6 +85,7 @@ static int __init beancounter_init(void)
 	ret = bc_fault_ranges_init();
 	if (ret)
 		return ret;
+	bc_probe_tables_init();
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;

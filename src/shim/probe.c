@@ -90,6 +90,7 @@ static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
 	out->known = true;
 	out->extra = extra;
 	out->subject = (u64)dentry;
+	out->owner = (u64)sb;
 	snprintf(out->text, sizeof(out->text), "references=%ld", extra);
 }
 
@@ -142,6 +143,7 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 	out->known = true;
 	out->extra = extra;
 	out->subject = (u64)inode;
+	out->owner = (u64)sb;
 	snprintf(out->text, sizeof(out->text), "ino=%lu,references=%ld", number, extra);
 }
 
@@ -163,6 +165,7 @@ static void probe_tree_node(const struct xa_node *node, struct bc_probed *out)
 	if (((unsigned long)entry & ~3UL) != (unsigned long)node)
 		return;
 	out->known = true;
+	out->owner = (u64)copy.array;
 	snprintf(out->text, sizeof(out->text), "tree=linked");
 }
 
@@ -191,7 +194,7 @@ static void probe_maple(const struct maple_node *object, struct bc_probed *out)
 			if (!GET(word, (const unsigned long *)&tree->ma_root) || (word & ~MAPLE_LOW) != (unsigned long)node)
 				return;
 			out->known = true;
-			out->subject = (u64)tree;
+			out->owner = (u64)tree;
 			snprintf(out->text, sizeof(out->text), "tree=linked");
 			return;
 		}
@@ -312,8 +315,11 @@ static void probe_neighbour(const struct neighbour *neigh, struct bc_probed *out
 
 static void probe_kernfs(const struct kernfs_node *kn, struct bc_probed *out)
 {
+	const struct kernfs_node *directory = kn;
 	struct kernfs_node *parent;
 	struct rb_node rb, above, *up, *root;
+	const void *ns;
+	int height;
 
 	/* kernfs_unlink_sibling() makes the rb node empty, i.e. its own parent (fs/kernfs/dir.c) */
 	if (!GET(rb, &kn->rb) || !GET(parent, &kn->parent))
@@ -325,6 +331,17 @@ static void probe_kernfs(const struct kernfs_node *kn, struct bc_probed *out)
 		out->known = above.rb_left == &kn->rb || above.rb_right == &kn->rb;
 	} else if (parent && GET(root, &parent->dir.children.rb_node)) {
 		out->known = root == &kn->rb;
+	}
+	/* A device's directory has the tag, what is in it has not. */
+	for (height = 0; directory && height < 16; height++) {
+		if (!GET(ns, &directory->ns))
+			return;
+		if (ns) {
+			out->owner = (u64)ns;
+			return;
+		}
+		if (!GET(directory, &directory->parent))
+			return;
 	}
 }
 
@@ -381,7 +398,7 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		probe_mm((const void *)object, out);
 		break;
 	default:
-		bc_probe_counted(what, object, size, out);
-		break;
+		if (!bc_probe_counted(what, object, size, out))
+			bc_probe_table(what, object, size, out);
 	}
 }

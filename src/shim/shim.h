@@ -29,6 +29,10 @@ int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
 int bc_layout_check(void);
 bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 
+/* probe_tables.c: those of bc_probe()'s questions that a table of the kernel's answers */
+void bc_probe_tables_init(void);
+void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
+
 /* hooks.c */
 int bc_hooks_resolve(void);
 int bc_hooks_attach(void);
@@ -43,8 +47,8 @@ void bc_memory_offer_body(const char *name, void *body);
 int bc_events_init(void);
 void bc_events_exit(void);
 
-/* counts.c: bc_probe() of what is counted by itself */
-void bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
+/* counts.c: bc_probe() of what is counted by itself; false for the rest */
+bool bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
 /* references.c: probes on the gets and puts of user_structs and ucounts. */
 int bc_references_init(void);

@@ -298,7 +298,7 @@ TEST_F(Stop, ATreesNodeLivesWithWhatTheTreeIsIn)
 	u64 tree = 0;
 	host::set_probe([&tree](enum bc_probe what, u64, u32, bc_probed &out) {
 		out.known = what == BC_PROBE_MAPLE && tree != 0;
-		out.subject = tree;
+		out.owner = tree;
 	});
 	Container *c = start(ns(1));
 	make(node, kText + 0x3010);
@@ -368,6 +368,7 @@ TEST_F(Stop, DeferredOnesGetTheirTimeFirst)
 {
 	Container *c = start(ns(1));
 	make(net_, kText + 0x2010);
+	probe_says(0);
 	stop(ns(1));
 	EXPECT_GE(time_to(*c, State::clean, 60000), 5000u);
 	u32 excused = 0;

@@ -24,6 +24,12 @@ class Objects : public Core
 					   "alloc_pid",
 					   "dup_mm",
 					   "radix_tree_node_alloc",
+					   "xas_alloc",
+					   "__kernfs_new_node",
+					   "alloc_netdev_mqs",
+					   "__vmalloc_node_range",
+					   "dst_alloc",
+					   "ida_alloc_range",
 					   "__d_alloc_parallel"};
 		for (const char *name : functions) {
 			at_[name] = kText + 0x1000 * at_.size();
@@ -162,15 +168,13 @@ TEST_F(Objects, ByState)
 
 TEST_F(Objects, ByNumber)
 {
-	std::vector<u64> areas, nets;
-	for (u32 i = 0; i < 2 * config_.cpus + 3; ++i)
-		areas.push_back(make(k64_, "__get_vm_area_node"));
-	for (int i = 0; i < 2; ++i)
-		nets.push_back(make(mm_, "copy_net_ns"));
+	for (u32 i = 0; i < 4 * config_.cpus + 3; ++i)
+		make(k64_, "dst_alloc");
+	for (int i = 0; i < 9; ++i)
+		make(mm_, "ida_alloc_range");
 	Survivors survivors;
 	ASSERT_TRUE(survivors.run(*container_));
-	EXPECT_EQ(survivors.objects(Verdict::cached), 2 * config_.cpus) << "two thread stacks a CPU";
-	EXPECT_EQ(survivors.objects(Verdict::deferred), 1u) << "exactly one network namespace waits for the next";
+	EXPECT_EQ(survivors.objects(Verdict::cached), 4 * config_.cpus + 8) << "four routes a CPU, eight bitmaps";
 	EXPECT_EQ(survivors.objects(Verdict::leaked), 3 + 1u) << "the excess is a leak";
 }
 
@@ -185,7 +189,12 @@ TEST_F(Objects, AVmapAreaIsWhatItDescribes)
 		return object;
 	};
 	const u64 lost = make(pid_, "alloc_pid");
-	const u64 stack = make(k64_, "__get_vm_area_node");
+	const u64 stack = make(k64_, "__get_vm_area_node"), pages = make(pid_, "__vmalloc_node_range");
+	say(stack, extra(0));
+	host::write_word(stack + 0x20, pages);
+	EXPECT_EQ(verdict(stack), Verdict::cached);
+	EXPECT_EQ(verdict(pages), Verdict::cached) << "its vm_struct points to it";
+	EXPECT_EQ(verdict(make(k64_, "__get_vm_area_node")), Verdict::leaked) << "in no task and no cache of stacks";
 	EXPECT_EQ(verdict(area(0, 0)), Verdict::cached);
 	EXPECT_EQ(verdict(area(1, lost)), Verdict::leaked);
 	EXPECT_EQ(verdict(area(1, stack)), Verdict::cached) << "a thread stack kept for the next fork";
@@ -195,15 +204,45 @@ TEST_F(Objects, AVmapAreaIsWhatItDescribes)
 
 TEST_F(Objects, TheBoundCountsWhatWasExcusedBefore)
 {
-	const u64 first = make(mm_, "copy_net_ns");
+	const u64 first = make(mm_, "ida_alloc_range");
+	for (int i = 1; i < 8; ++i)
+		make(mm_, "ida_alloc_range");
 	Survivors survivors;
 	ASSERT_TRUE(survivors.run(*container_));
 	EXPECT_EQ(hand_over(*container_, survivors, false), 0u) << "early: only what is reclaimable";
-	EXPECT_EQ(hand_over(*container_, survivors, true), 1u);
+	EXPECT_EQ(hand_over(*container_, survivors, true), 8u);
 	EXPECT_EQ(raw_held(*container_), Raw{});
 	freed(first); // the host's by now
 	EXPECT_EQ(raw_held(*container_), Raw{});
-	EXPECT_EQ(verdict(make(mm_, "copy_net_ns")), Verdict::leaked);
+	EXPECT_EQ(verdict(make(mm_, "ida_alloc_range")), Verdict::leaked);
+}
+
+// What sysfs shows of a network namespace, a node of a tree in it, a name in a file system: they go with it.
+TEST_F(Objects, WhatLivesWithALeakIsOne)
+{
+	const u64 net = make(mm_, "copy_net_ns"), node = make(k64_, "__kernfs_new_node"), tree = make(k64_, "xas_alloc"),
+		  device = make(pid_, "alloc_netdev_mqs");
+	bc_probed of_net = extra(0);
+	of_net.owner = net;
+	say(node, of_net);
+	of_net.owner = net + 64; // a tree's root is somewhere inside
+	say(tree, of_net);
+	host::write_word(node + 8, device);
+	host::write_word(tree + 8, device);
+	for (const u64 object : {net, node, tree, device})
+		EXPECT_EQ(verdict(object), Verdict::leaked);
+
+	of_net.owner = net + (1 << 20); // the host's
+	say(node, of_net);
+	say(tree, of_net);
+	EXPECT_EQ(verdict(node), Verdict::reclaimable);
+	EXPECT_EQ(verdict(tree), Verdict::reclaimable);
+	EXPECT_EQ(verdict(device), Verdict::reclaimable) << "a device that sysfs shows is there";
+	said_.erase(node);
+	EXPECT_EQ(verdict(device), Verdict::leaked) << "in a tree alone: nobody gave its ID back";
+
+	say(net, extra(0));
+	EXPECT_EQ(verdict(net), Verdict::deferred) << "waits for the next cleanup";
 }
 
 TEST_F(Objects, APartLivesWithWhatPointsToIt)

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is this surviving object in a table or a list of the kernel's that outlives containers? See probe.c for how things are read.
+ *
+ * A table that this kernel does not have, or that cannot be found, has nothing in it.
+ */
+#include <linux/backing-dev-defs.h>
+#include <linux/fs.h>
+#include <linux/kd.h>
+#include <linux/list.h>
+#include <linux/list_bl.h>
+#include <linux/percpu.h>
+#include <linux/rbtree.h>
+#include <linux/rculist.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/tty.h>
+#include <linux/vmalloc.h>
+#include <linux/workqueue.h>
+/* needs those for tty and font above */
+#include <linux/console_struct.h>
+#include <net/net_namespace.h>
+
+#include "shim.h"
+
+#define MOST_STEPS 4096
+#define STACKS_PER_CPU 2 /* kernel/fork.c, NR_CACHED_STACKS */
+
+#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
+
+static struct vm_struct *__percpu *cached_stacks;
+static const struct list_head *super_blocks;
+static const struct vc *consoles;
+static u32 kthread_full_name;
+
+void bc_probe_tables_init(void)
+{
+	cached_stacks = (void __percpu *)bc_lookup("cached_stacks");
+	super_blocks = (const void *)bc_lookup("super_blocks");
+	consoles = (const void *)bc_lookup("vc_cons");
+	if (!bc_layout_offset("kthread", "full_name", &kthread_full_name))
+		kthread_full_name = 0;
+}
+
+/* Its neighbours point back, and it is not alone. */
+static bool is_listed(const struct list_head *node)
+{
+	struct list_head copy, *back, *forth;
+
+	return GET(copy, node) && copy.next != node && GET(back, &copy.next->prev) && GET(forth, &copy.prev->next) &&
+	       back == node && forth == node;
+}
+
+/*
+ * The kernel keeps the stacks of dead tasks for the next ones (kernel/fork.c, cached_stacks): a container's may wait for one, or be
+ * that of any task by now, a kernel thread's too.
+ */
+static bool is_kept_stack(const void *area)
+{
+	const struct task_struct *process, *task;
+	const struct vm_struct *stack;
+	bool found = false;
+	int cpu, i;
+
+	if (!cached_stacks)
+		return false;
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < STACKS_PER_CPU; i++) {
+			if (GET(stack, per_cpu_ptr(cached_stacks, cpu) + i) && stack == area)
+				return true;
+		}
+	}
+	rcu_read_lock();
+	for_each_process_thread(process, task)	/* two loops, that a break would not leave */
+		found |= task_stack_vm_area(task) == area;
+	rcu_read_unlock();
+	return found;
+}
+
+/* cleanup_net() drops the last of its references of both kinds before it puts the memory by: net_free(). */
+static bool is_dead_net(const struct net *net, u32 size)
+{
+	refcount_t passive;
+
+	return size >= sizeof(*net) && GET(passive, &net->passive) && refcount_read(&passive) == 0;
+}
+
+/* fs/mount.h */
+struct mountpoint {
+	struct hlist_node m_hash;
+	struct dentry *m_dentry;
+	struct hlist_head m_list;
+	int m_count;
+};
+
+static bool has_mounts(const struct mountpoint *point)
+{
+	struct hlist_node *first, hash, **back;
+
+	return GET(hash, &point->m_hash) && (long)hash.pprev < 0 && GET(first, hash.pprev) && first == &point->m_hash &&
+	       GET(first, &point->m_list.first) && first && GET(back, &first->pprev) && back == &point->m_list.first;
+}
+
+/* The list is changed while we walk; a step that is torn ends the walk. */
+static const struct super_block *super_block_with(const void *object)
+{
+	const struct list_head *node;
+	int steps;
+
+	if (!super_blocks || !GET(node, &super_blocks->next))
+		return NULL;
+	for (steps = 0; node != super_blocks && steps < MOST_STEPS; steps++) {
+		const struct super_block *sb = list_entry(node, struct super_block, s_list);
+		const void *made[2] = {};
+
+		if (!GET(made[0], &sb->s_dio_done_wq))
+			return NULL;
+#if BC_KERNEL_6_12
+		if (!GET(made[1], &sb->s_fsnotify_info))
+			return NULL;
+#endif
+		if (made[0] == object || made[1] == object)
+			return sb;
+		if (!GET(node, &node->next))
+			return NULL;
+	}
+	return NULL;
+}
+
+static bool is_console(const void *object)
+{
+	int i;
+
+	for (i = 0; consoles && i < MAX_NR_CONSOLES; i++) {
+		if (READ_ONCE(consoles[i].d) == object)
+			return true;
+	}
+	return false;
+}
+
+static bool is_kthread_name(const char *object)
+{
+	const struct task_struct *task;
+	bool found = false;
+
+	if (!kthread_full_name)
+		return false;
+	rcu_read_lock();
+	for_each_process(task) {
+		const char *name;
+
+		found = (task->flags & PF_KTHREAD) && GET(name, (const char *const *)((const char *)task->worker_private + kthread_full_name)) &&
+			name == object;
+		if (found)
+			break;
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+/* drivers/block/loop.c */
+struct loop_worker {
+	struct rb_node rb_node;
+	struct work_struct work;
+	struct list_head cmd_list;
+	struct list_head idle_list;
+};
+
+/* Erased nodes keep their pointers, so the parent is asked. The only one of a tree is black: an object that never was in one is zero. */
+static bool is_in_tree(const struct rb_node *node)
+{
+	struct rb_node copy, above, *up;
+
+	if (!GET(copy, node))
+		return false;
+	up = (struct rb_node *)(copy.__rb_parent_color & ~3UL);
+	if (!up)
+		return copy.__rb_parent_color & 1;
+	return up != node && GET(above, up) && (above.rb_left == node || above.rb_right == node);
+}
+
+void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+{
+	const void *it = (const void *)object;
+
+	switch (what) {
+	case BC_PROBE_STACK:
+		out->known = is_kept_stack(it);
+		break;
+	case BC_PROBE_NET:
+		out->known = is_dead_net(it, size);
+		break;
+	case BC_PROBE_MOUNTPOINT:
+		out->known = has_mounts(it);
+		break;
+	case BC_PROBE_SUPERBLOCK:
+		out->owner = (u64)super_block_with(it);
+		out->known = out->owner != 0;
+		break;
+	case BC_PROBE_CONSOLE:
+		out->known = is_console(it);
+		break;
+	case BC_PROBE_KTHREAD:
+		out->known = is_kthread_name(it);
+		break;
+	case BC_PROBE_LOOP_WORKER:
+		out->known = is_listed(&((const struct loop_worker *)it)->idle_list);
+		break;
+	case BC_PROBE_WRITEBACK:
+		out->known = is_listed(&((const struct bdi_writeback *)it)->bdi_node) ||
+			     is_listed(&((const struct bdi_writeback *)it)->offline_node);
+		break;
+	case BC_PROBE_RB:
+		out->known = is_in_tree(it);
+		break;
+	default:
+		break;
+	}
+}
