@@ -70,7 +70,7 @@ void bc_memory_offer_body(const char *name, void *body)
 void *bc_mem_alloc(unsigned long size, u32 gfp)
 {
 	/* a power of two is aligned to itself, also with slub_debug: mm/slab_common.c */
-	size = roundup_pow_of_two(max(size, 32UL));
+	size = roundup_pow_of_two(max(size, 64UL));
 	if (size > KMALLOC_MAX_CACHE_SIZE) /* 6.1's body takes a slab cache, and there is none */
 		return NULL;
 	return own_body(size, own_gfp(gfp));
@@ -108,8 +108,8 @@ u64 bc_percpu_read(const u64 *percpu, u32 cpu)
 	return cpu_possible(cpu) ? READ_ONCE(*per_cpu_ptr((const u64 __percpu __force *)percpu, cpu)) : 0;
 }
 
-u64 bc_percpu_take(u64 *percpu, u32 cpu);
-u64 bc_percpu_take(u64 *percpu, u32 cpu)
+u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to);
+u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to)
 {
 	u64 *word, value;
 
@@ -117,7 +117,7 @@ u64 bc_percpu_take(u64 *percpu, u32 cpu)
 		return 0;
 	word = per_cpu_ptr((u64 __percpu __force *)percpu, cpu);
 	value = READ_ONCE(*word);
-	WRITE_ONCE(*word, 0);
+	WRITE_ONCE(*word, to);
 	return value;
 }
 
