@@ -10,6 +10,7 @@
 #define BC_LEDGER_FLAT 0
 #define BC_LEDGER_LIMIT 8
 #define BC_LEDGER_TOP 16
+#define BC_LEDGER_EXCLUSIVE 24
 #define BC_CHUNK_SHIFT 9
 
 /* A page's word that leads to an array: its address, aligned to 64; this flag; and the shift in the low five bits. */

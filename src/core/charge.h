@@ -16,7 +16,7 @@ namespace bc
 // is due.
 void count(Container &c, ByteKind kind, Stride stride, s64 objects);
 
-BC_COLD void uncharge_slowly(Slot slot);
+void uncharge_slowly(Slot slot);
 
 // Gives back what a slot stands for. On a free the owner comes from the ledger, never from the task that frees.
 // (trampolines.S has this once more, for the frees that need nothing else.)
@@ -37,6 +37,8 @@ BC_COLD void uncharge_stale(Slot slot);
 BC_HOT void record(Container &c, const Site &site, Address address, u32 gfp)
 {
 	const Slot slot{site.slot, c.owner, platform::birth_now()};
+	if (__builtin_expect(bc_ledger.record_plain(address, site.tag, slot), true))
+		return;
 	if (__builtin_expect(!bc_ledger.record(address, site.stride, slot, gfp, uncharge_stale), false)) {
 		uncharge(slot);
 		health.count(Loss::missed);

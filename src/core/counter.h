@@ -85,6 +85,7 @@ class Account
 	s64 failcnt() const { return failcnt_.relaxed(); }
 	s64 forced() const { return forced_.relaxed(); }
 	s64 waited() const { return waited_.relaxed(); }
+	s64 barrier() const { return barrier_.relaxed(); }
 	Bounds bounds() const { return {barrier_.relaxed(), limit_.relaxed()}; }
 
 	// Adds whatever the bounds say; returns what is held then.
@@ -96,7 +97,7 @@ class Account
 		return now;
 	}
 	// Adds if at most `most` is held afterwards, reaching it being allowed. A failed attempt shows nowhere.
-	bool reserve(s64 amount, s64 most)
+	BC_HOT bool reserve(s64 amount, s64 most)
 	{
 		s64 now = held_.relaxed();
 		do {

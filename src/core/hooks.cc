@@ -24,6 +24,13 @@ static_assert(offsetof(bc::Site, caller) == BC_SITE_CALLER && offsetof(bc::Site,
 	      offsetof(bc::Site, tag) == BC_SITE_TAG && offsetof(bc::Site, cell) == BC_SITE_CELL);
 static_assert(bc::Slot::kBirthAt == BC_SLOT_BIRTH && bc::Slot::kBirthBits == BC_SLOT_BIRTH_BITS &&
 	      bc::Slot::kAccountAt == BC_SLOT_ACCOUNT && bc::Slot::kSiteBits == 16);
+namespace bc
+{
+struct LedgerLayout {
+	static_assert(offsetof(Ledger, flat_) == BC_LEDGER_FLAT && offsetof(Ledger, limit_) == BC_LEDGER_LIMIT &&
+		      offsetof(Ledger, top_) == BC_LEDGER_TOP && offsetof(Ledger, exclusive_) == BC_LEDGER_EXCLUSIVE);
+};
+} // namespace bc
 static_assert(bc::kBirthJiffiesShift == 8, "the load at jiffies + 1");
 static_assert(bc::Ledger::kChunkShift == BC_CHUNK_SHIFT && offsetof(bc::Gates, small) == BC_GATES_SMALL);
 
@@ -105,6 +112,14 @@ BC_COLD bc::Wanted want_cache(const void *cache, unsigned long caller, Gfp gfp)
 BC_COLD void *settled(const bc::Admission &admission, const bc::Wanted &wanted, void *object, CacheKey cache)
 {
 	bc::settle(admission, &object, real(object) ? 1 : 0, wanted.caller, cache, wanted.gfp);
+	bc::platform::in_flight_leave();
+	return object;
+}
+
+// The whole of it for a container near its bound, where nothing else is in the way: see admit_plain().
+[[gnu::always_inline]] inline void *settled_plain(const bc::Plain &plain, void *object, Gfp gfp)
+{
+	bc::settle_plain(plain, object, real(object), gfp);
 	bc::platform::in_flight_leave();
 	return object;
 }
@@ -240,6 +255,9 @@ void *bc_charged(void *object, const void *cache, unsigned long caller, Gfp gfp)
 	return charged(object, key(cache), caller, gfp);
 }
 
+// A slot that the trampoline has taken, and that has no cell to be counted down in.
+void bc_uncharge(bc::u64 slot) { bc::uncharge_slowly(bc::Slot{slot}); }
+
 // ---- frees: the trampoline has seen that the object's page has something recorded, and saved the arguments.
 
 void bc_free_object(const void *object)
@@ -279,12 +297,23 @@ void bc_free_bulk(unsigned long count, void **objects)
 			return charged_##family(result, of, site, gfp);                                                \
 		return settled_##family(admission, wanted, result, of);                                                \
 	}
-#define BC_GATED(name, params, args, site)                                                                             \
+#define BC_GATED(name, params, args, site, family, of)                                                                 \
 	BC_BODY(void *, name, params);                                                                                 \
 	void *bc_gated_##name(params)                                                                                  \
 	{                                                                                                              \
 		[[maybe_unused]] const unsigned long from = caller();                                                  \
-		BC_GATED_HALF(name, BC_P(args), site, cache, s)                                                        \
+		BC_GATED_HALF(name, BC_P(args), site, family, of)                                                      \
+	}
+#define BC_GATED_CACHE(name, params, args, site)                                                                       \
+	BC_BODY(void *, name, params);                                                                                 \
+	BC_COLD static void *bc_long_##name([[maybe_unused]] unsigned long from, params)                               \
+	    BC_GATED_HALF(name, BC_P(args), site, cache, s) void *bc_gated_##name(params)                              \
+	{                                                                                                              \
+		[[maybe_unused]] const unsigned long from = caller();                                                  \
+		const bc::Plain plain = bc::admit_plain(Address{site}, key(s), gfp);                                   \
+		if (__builtin_expect(plain.c == nullptr, false))                                                       \
+			return bc_long_##name(from, args);                                                             \
+		return settled_plain(plain, __SCT__bc_body_##name(args), gfp);                                         \
 	}
 #define BC_WRAP(ret, name, params, args, site, gate, family, of)                                                       \
 	BC_BODY(ret, name, params);                                                                                    \
@@ -310,18 +339,18 @@ void bc_free_bulk(unsigned long count, void **objects)
 #define BC_BUCKET_ARG
 #endif
 
-BC_GATED(kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
-BC_GATED(kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
-BC_GATED(kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
-BC_GATED(__kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from)
-BC_GATED(__kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size), BC_P(s, gfp, node, size),
-	 from)
-BC_WRAP(void *, __kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, small, by_page, size)
-BC_WRAP(void *, __kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
-	BC_P(size, BC_BUCKET_ARG gfp, node), from, small, by_page, size)
-BC_WRAP(void *, __kmalloc_node_track_caller_noprof,
-	BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
-	BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, small, by_page, size)
+BC_GATED_CACHE(kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
+BC_GATED_CACHE(__kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from)
+BC_GATED_CACHE(__kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
+	       BC_P(s, gfp, node, size), from)
+BC_GATED(__kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, by_page, size)
+BC_GATED(__kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
+	 BC_P(size, BC_BUCKET_ARG gfp, node), from, by_page, size)
+BC_GATED(__kmalloc_node_track_caller_noprof,
+	 BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
+	 BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, by_page, size)
 BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any,
 	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
@@ -329,11 +358,11 @@ BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long
 
 #else // 6.1
 
-BC_GATED(kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
-BC_GATED(kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
-BC_GATED(kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
-BC_GATED(__kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
-	 BC_P(s, gfp, node, size, caller_arg), caller_arg)
+BC_GATED_CACHE(kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
+BC_GATED_CACHE(__kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
+	       BC_P(s, gfp, node, size, caller_arg), caller_arg)
 BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any, pages,
 	size)
 BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),

@@ -83,6 +83,22 @@ class Ledger
 		return true;
 	}
 
+	// What record() does mostly: an array with this tag, and an empty place. False else, and nothing has happened.
+	BC_HOT bool record_plain(Address address, u64 tag, Slot slot)
+	{
+		const u64 page = platform::page_index(address.value);
+		if (__builtin_expect(tag == kNoTag || page >= limit_, false))
+			return false;
+		const u64 seen = word_of(page).acquire();
+		if (__builtin_expect((seen & kTagMask) != tag, false))
+			return false;
+		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(tag)];
+		if (__builtin_expect(place.relaxed() != 0, false))
+			return false;
+		place.release(slot.raw());
+		return true;
+	}
+
 	// The page of the object before, for who has many of them: objects of one slab follow each other.
 	class Run
 	{
@@ -300,12 +316,13 @@ class Ledger
 		}
 	}
 
-	// The first three are known to trampolines.S, which looks at a page's word before it saves a register.
+	friend struct LedgerLayout;
+	// The first four are known to trampolines.S, which looks at a page's word before it saves a register.
 	Atomic<u64> *flat_ = nullptr;
 	u64 limit_ = 0;
 	Atomic<Atomic<u64> *> *top_ = nullptr;
-	u64 chunks_ = 0;
 	Atomic<u32> exclusive_;
+	u64 chunks_ = 0;
 	Atomic<u64> retired_; // list of replaced arrays, linked through their first word
 	s64 most_ = 0;
 	Atomic<s64> bytes_;

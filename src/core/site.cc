@@ -106,7 +106,7 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 	site.kind = reclaimable ? ByteKind::dcachesize : ByteKind::kmemsize;
 	site.cache_name = intern_name(name);
 	site.special = special;
-	site.amount = stride.value <= kMostInCell ? pack(stride) : 0;
+	site.amount = stride.value <= kMostInCell && !special.any() ? pack(stride) : 0;
 	site.slot = Slot::of_site(SiteIndex{i}, site.plain() ? static_cast<u32>(site.kind) : Slot::kSpecial);
 	site.tag = site.plain() ? Ledger::tag_of(Ledger::shift_of(stride)) : Ledger::kNoTag;
 	site.cell = static_cast<u64>(site.kind) * sizeof(u64);

@@ -57,7 +57,7 @@ static_assert(kChargedRows <= 16 && !Special{}.any());
 struct alignas(64) Site {
 	Atomic<u64> caller; // 0: free entry
 	Atomic<u64> cache;
-	u64 amount;		   // of one object, packed (counter.h); 0 where it does not fit a cell
+	u64 amount;		   // of one object, packed (counter.h); 0: not plain
 	u64 slot;		   // what all its slots have in common
 	u64 tag;		   // of the word of a page with its objects (ledger.h); kNoTag: the long way
 	u64 cell;		   // where in a Cells it counts, in bytes
@@ -68,7 +68,7 @@ struct alignas(64) Site {
 	Special special;
 
 	// Its objects are counted in cells, and in nothing else.
-	bool plain() const { return amount != 0 && !special.any(); }
+	bool plain() const { return amount != 0; }
 };
 static_assert(sizeof(Site) == 64 && sizeof(Site) == 1 << BC_SITE_SHIFT);
 
@@ -104,6 +104,14 @@ class Sites
 			if (seen == 0)
 				return add(caller, cache);
 		}
+	}
+	// The site where it is known, and in the first place that is looked at; 0 else.
+	BC_HOT SiteIndex known(Address caller, CacheKey cache) const
+	{
+		const u32 i = place_of(caller, cache);
+		const Site &site = bc_sites[i];
+		return site.caller.acquire() == caller.value && site.cache.relaxed() == cache.value ? SiteIndex{i}
+												    : SiteIndex{};
 	}
 	const Site &operator[](SiteIndex index) const { return bc_sites[index.value]; }
 

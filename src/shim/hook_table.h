@@ -6,6 +6,8 @@
  *   ALLOC	    replaced by bc_wrap_<function> (src/core/hooks.cc) for a container's task
  *   ALLOC_CACHE    the same in assembly (trampolines.S): f(cache, gfp, ...); _LRU: f(cache, lru, gfp);
  *		    _CALLER: f(cache, gfp, node, size, caller)
+ *   ALLOC_SIZE	    likewise, where only the object's page tells the cache: f(size, gfp); _NODE: f(size, gfp, node), _CALLER:
+ *		    f(size, gfp, node, caller), both with a bucket before gfp where the kernel has buckets
  *   FREE_FIRST	    void f(object)
  *   FREE_SECOND    void f(cache, object)
  *   FREE_BULK	    void f(cache, count, objects)
@@ -20,9 +22,9 @@ BC_HOOK(kmem_cache_alloc_noprof, ALLOC_CACHE)
 BC_HOOK(kmem_cache_alloc_lru_noprof, ALLOC_CACHE_LRU)
 BC_HOOK(kmem_cache_alloc_node_noprof, ALLOC_CACHE)
 BC_HOOK(kmem_cache_alloc_bulk_noprof, ALLOC)
-BC_HOOK(__kmalloc_noprof, ALLOC)
-BC_HOOK(__kmalloc_node_noprof, ALLOC)
-BC_HOOK(__kmalloc_node_track_caller_noprof, ALLOC)
+BC_HOOK(__kmalloc_noprof, ALLOC_SIZE)
+BC_HOOK(__kmalloc_node_noprof, ALLOC_SIZE_NODE)
+BC_HOOK(__kmalloc_node_track_caller_noprof, ALLOC_SIZE_CALLER)
 BC_HOOK(__kmalloc_cache_noprof, ALLOC_CACHE)
 BC_HOOK(__kmalloc_cache_node_noprof, ALLOC_CACHE)
 BC_HOOK(___kmalloc_large_node, ALLOC)

@@ -39,6 +39,9 @@ DEFINE_STATIC_CALL(bc_ftrace_location, no_location);
 #define BC_HOOK_ALLOC_CACHE(fn) BC_HOOK_ALLOC(fn)
 #define BC_HOOK_ALLOC_CACHE_LRU(fn) BC_HOOK_ALLOC(fn)
 #define BC_HOOK_ALLOC_CACHE_CALLER(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE_NODE(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn) BC_HOOK_ALLOC(fn)
 #define BC_HOOK_FREE_FIRST(fn)
 #define BC_HOOK_FREE_SECOND(fn)
 #define BC_HOOK_FREE_BULK(fn)
@@ -56,6 +59,9 @@ DEFINE_STATIC_CALL(bc_ftrace_location, no_location);
 #define BC_SET_ALLOC_CACHE(fn) bc_set_body_##fn
 #define BC_SET_ALLOC_CACHE_LRU(fn) bc_set_body_##fn
 #define BC_SET_ALLOC_CACHE_CALLER(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE_NODE(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE_CALLER(fn) bc_set_body_##fn
 #define BC_SET_FREE_FIRST(fn) NULL
 #define BC_SET_FREE_SECOND(fn) NULL
 #define BC_SET_FREE_BULK(fn) NULL

@@ -19,10 +19,11 @@
 
 #ifndef CONFIG_DYNAMIC_MEMORY_LAYOUT
 /*
- * Where the linear map starts is a constant of such a kernel (neither RANDOMIZE_MEMORY nor 5-level page tables), which then has
- * no variable of this name. The trampolines and the core read it: here it is.
+ * Where the linear map and the array of struct page start are constants of such a kernel (neither RANDOMIZE_MEMORY nor 5-level page
+ * tables), which then has no variables of these names. The trampolines and the core read them: here they are.
  */
 unsigned long page_offset_base __ro_after_init = __PAGE_OFFSET_BASE_L4;
+unsigned long vmemmap_base __ro_after_init = __VMEMMAP_BASE_L4;
 #endif
 
 /* Waking kswapd takes locks: only where the caller of the hooked function allows it. */

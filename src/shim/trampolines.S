@@ -33,6 +33,8 @@
 #define PREEMPT %gs:__preempt_count
 #endif
 
+#define BC_ZERO_SIZE_PTR 16 /* include/linux/slab.h */
+
 .macro bc_begin name
 SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
 	ANNOTATE_NOENDBR
@@ -95,11 +97,10 @@ SYM_FUNC_END(\trampoline)
 .endm
 
 /*
- * A wrapper around a function whose first argument is the object's cache. \gfp is the argument with the flags; \caller is
- * the one with the caller's address, or `stack`: then it is what the function would return to.
+ * Calls the function that the wrapper stands for. Its first argument is in %rsi afterwards, the flags (\gfp) in %r11, the caller's
+ * address in %rdx: the argument \caller, or `stack`, which is what the function would return to.
  */
-.macro bc_wrap fn, kind, gfp, caller
-bc_begin bc_wrap_\kind\()_\fn
+.macro bc_call_body fn, gfp, caller
 	incq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
 	cmpl	$0, bc_gates + BC_GATES_SMALL(%rip)
 	jne	bc_gated_\fn		/* asks the bounds first; everything is as at the entry */
@@ -116,14 +117,56 @@ bc_begin bc_wrap_\kind\()_\fn
 	.else
 	mov	(%rsp), %rdx
 	.endif
-	jmp	bc_charge_\kind
-SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 
 	/* objtool asks for the key of a static call in the same object. */
 	.pushsection .discard.addressable, "aw"
 	.quad	__SCK__bc_body_\fn
 	.popsection
 .endm
+
+/* A wrapper around a function whose first argument is the object's cache. */
+.macro bc_wrap_cache fn, kind, gfp, caller
+bc_begin bc_wrap_\kind\()_\fn
+	bc_call_body \fn, \gfp, \caller
+	jmp	bc_charge_\kind
+SYM_FUNC_END(bc_wrap_\kind\()_\fn)
+.endm
+
+#if BC_KERNEL_6_12
+#if BC_PAGE_STRUCT != 64 || BC_PAGE_HEAD != BC_SLAB_CACHE
+#error "the way from an object to its cache: struct page and struct slab are laid out differently"
+#endif
+
+/*
+ * ... whose first argument is the size: only the object's page knows its cache. Of a slab of several pages the first has it; in the
+ * others the same word leads to the first, and is odd. The object is there, so its slab stays. What is larger comes from
+ * another function that is hooked, and has been charged there.
+ */
+.macro bc_wrap_size fn, kind, gfp, caller
+bc_begin bc_wrap_\kind\()_\fn
+	bc_call_body \fn, \gfp, \caller
+	cmp	$BC_MOST_IN_CACHE, %rsi
+	ja	.Lno_\@
+	cmp	$BC_ZERO_SIZE_PTR, %rax
+	jbe	.Lno_\@
+	mov	%rax, %rsi
+	sub	page_offset_base(%rip), %rsi
+	shr	$12, %rsi
+	shl	$6, %rsi		/* sizeof(struct page) */
+	add	vmemmap_base(%rip), %rsi
+	mov	BC_SLAB_CACHE(%rsi), %rsi
+	test	$1, %sil
+	jnz	.Ltail_\@
+	jmp	bc_charge_\kind
+.Ltail_\@:
+	mov	BC_SLAB_CACHE - 1(%rsi), %rsi
+	jmp	bc_charge_\kind
+.Lno_\@:
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+SYM_FUNC_END(bc_wrap_\kind\()_\fn)
+.endm
+#endif
 
 /*
  * charge() for an object that has just been made: %rax. Its cache is in %rsi, the caller's address in %rdx, the flags in %r11,
@@ -232,7 +275,8 @@ SYM_FUNC_END(bc_charge_\kind)
  *
  * The slot is read, its account counted down, and the place cleared: nobody else writes it (ledger.h). While somebody takes
  * objects out of the ledger, bc_free_cells has none but such cells as show a sign, and so has a container that has lost its
- * own, and the account of a slot whose site is not plain: nothing has been taken then, and free_object() does it all.
+ * own, and the account of a slot whose site is not plain. Then the count is taken back, and where nobody takes objects, which is
+ * looked at within the section as take() does, the place is cleared and the core gives back what the slot stands for.
  */
 .macro bc_free fn, kind, object, low, second
 bc_begin bc_tramp_\kind\()_\fn
@@ -268,6 +312,14 @@ bc_begin bc_tramp_\kind\()_\fn
 
 .Lback_\@:
 	add	%rcx, %gs:(%r11)
+	cmpl	$0, bc_ledger + BC_LEDGER_EXCLUSIVE(%rip)
+	jne	.Lslow_\@
+	bc_save	\second
+	mov	(%rax, %rdx, 8), %rdi
+	movq	$0, (%rax, %rdx, 8)
+	call	bc_uncharge
+	bc_restore \second
+	jmp	.Ldone_\@
 .Lslow_\@:
 	bc_save	\second
 	.if	\second
@@ -302,7 +354,12 @@ SYM_FUNC_END(bc_tramp_\kind\()_\fn)
 /* ---- one of each for the two kinds of ledger; hooks.c attaches those of the one that there is */
 
 .macro bc_alloc_cache fn, kind, gfp, caller
-	bc_wrap \fn, \kind, \gfp, \caller
+	bc_wrap_cache \fn, \kind, \gfp, \caller
+	bc_alloc \fn, bc_wrap_\kind\()_\fn, bc_tramp_\kind\()_\fn
+.endm
+
+.macro bc_alloc_size fn, kind, gfp, caller
+	bc_wrap_size \fn, \kind, \gfp, \caller
 	bc_alloc \fn, bc_wrap_\kind\()_\fn, bc_tramp_\kind\()_\fn
 .endm
 
@@ -314,6 +371,14 @@ SYM_FUNC_END(bc_tramp_\kind\()_\fn)
 #define BC_HOOK_ALLOC_CACHE(fn, kind) bc_alloc_cache fn, kind, %rsi, stack
 #define BC_HOOK_ALLOC_CACHE_LRU(fn, kind) bc_alloc_cache fn, kind, %rdx, stack
 #define BC_HOOK_ALLOC_CACHE_CALLER(fn, kind) bc_alloc_cache fn, kind, %rsi, %r8
+#define BC_HOOK_ALLOC_SIZE(fn, kind) bc_alloc_size fn, kind, %rsi, stack
+#if BC_SLAB_BUCKETS
+#define BC_HOOK_ALLOC_SIZE_NODE(fn, kind) bc_alloc_size fn, kind, %rdx, stack
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn, kind) bc_alloc_size fn, kind, %rdx, %r8
+#else
+#define BC_HOOK_ALLOC_SIZE_NODE(fn, kind) bc_alloc_size fn, kind, %rsi, stack
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn, kind) bc_alloc_size fn, kind, %rsi, %rcx
+#endif
 #define BC_HOOK_FREE_FIRST(fn, kind) bc_free fn, kind, %rdi, %edi, 0
 #define BC_HOOK_FREE_SECOND(fn, kind) bc_free fn, kind, %rsi, %esi, 1
 #define BC_HOOK_FREE_BULK(fn, kind) bc_free_bulk fn, kind
