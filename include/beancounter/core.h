@@ -16,6 +16,8 @@ BC_BEGIN_C
 int bc_core_init(const struct bc_config *config);
 /* sleep: after the last hook has gone and bc_core_work() cannot run any more. */
 void bc_core_exit(void);
+/* The ledger is one flat table: which of the trampolines fit it. */
+bool bc_core_is_flat(void);
 /* The first wrapper may run from here on. */
 void bc_core_hooks(bc_u32 in_place);
 

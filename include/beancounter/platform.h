@@ -25,6 +25,8 @@ struct bc_cpu {
 /* What the core is told at start-up. */
 struct bc_config {
 	bc_u64 pages;		    /* page frames the ledger has to cover: highest possible address >> page shift */
+	bc_u64 ram_pages;	    /* pages of memory there are now */
+	bc_u64 flat_most;	    /* parameter: bytes that a flat table of the ledger may take */
 	bc_u64 ledger_most;	    /* bytes the ledger may use for chunks and arrays; 0: no limit */
 	bc_u32 cpus;		    /* possible CPUs */
 	bc_u32 max_containers;	    /* parameter */
@@ -39,7 +41,7 @@ struct bc_config {
 void *bc_page_alloc(bc_u32 gfp); /* any: one zeroed page, NULL without memory */
 void bc_page_free(void *page);	 /* any */
 void *bc_mem_alloc(unsigned long size,
-		   bc_u32 gfp);		   /* any: zeroed, aligned to 32; enters the allocator past the hooks */
+		   bc_u32 gfp);		   /* any: zeroed, aligned to 64; enters the allocator past the hooks */
 void bc_mem_free(void *mem);		   /* any */
 void *bc_big_alloc(unsigned long size);	   /* sleep: zeroed */
 void bc_big_free(void *mem);		   /* sleep */

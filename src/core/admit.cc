@@ -93,7 +93,7 @@ void settle(const Admission &admission, void *const *objects, s64 count, Address
 			c.accounts[at(piece)].add(pieces);
 	}
 	for (s64 i = 0; i < count; ++i)
-		record(c, index, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
+		record(c, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
 }
 
 bool admit_late(void *object, Address caller, CacheKey cache, u32 gfp)

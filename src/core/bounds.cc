@@ -44,7 +44,7 @@ void enter_near(Container &c)
 			return;
 		// Pairs with the acquire in charge(): who sees no cells sees the mode, too.
 		c.mode.release(static_cast<u8>(Mode::switching));
-		c.cells.release(nullptr);
+		containers.set_cells(c, nullptr);
 		set_gate(c, c.gate.relaxed() | kGateNear);
 		Container *head = g_switching.relaxed();
 		do {
@@ -282,7 +282,7 @@ void begin_limits(Container &c, bool defaults)
 	for (size_t i = 0; i < kByteKinds; ++i) {
 		if (c.accounts[i].bounds().barrier <= 3 * g_slack) {
 			c.mode.set_relaxed(static_cast<u8>(Mode::near));
-			c.cells.set_relaxed(nullptr);
+			containers.set_cells(c, nullptr);
 			bits |= kGateNear;
 		}
 	}
@@ -323,7 +323,7 @@ void give_cells(Container &c, Cells *cells)
 	Lock lock{BC_LOCK_CONTAINERS};
 	c.own_cells.release(cells);
 	if (mode_of(c) == Mode::far)
-		c.cells.release(cells);
+		containers.set_cells(c, cells);
 }
 
 void flush()
@@ -339,7 +339,8 @@ void flush()
 			for (size_t kind = 0; kind < kByteKinds; ++kind) {
 				for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
 					// Taken first: a reader sees it late, never twice.
-					const Unpacked part = unpack(platform::percpu_take(&cells->packed[kind], cpu));
+					const Unpacked part =
+					    unpack(platform::percpu_replace(&cells->packed[kind], cpu, kMiddle));
 					c->objects[kind].add(part.objects);
 					c->accounts[kind].add(part.bytes);
 				}

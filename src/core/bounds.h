@@ -46,7 +46,7 @@ struct Gates {
 	Atomic<u32> any;
 	Atomic<u32> small;
 };
-extern Gates gates;
+extern Gates gates asm("bc_gates");
 
 // What is to be charged, before its object exists.
 struct Request {

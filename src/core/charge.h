@@ -12,57 +12,45 @@
 namespace bc
 {
 
-BC_COLD void fold(Container &c, ByteKind kind, Cells *cells, u64 packed);
-// Counts where there are no cells: in the account, whatever its bounds.
-BC_COLD void count_shared(Container &c, ByteKind kind, u64 amount);
-BC_COLD void uncharge_special(Container &c, const Site &site);
+// Counts `objects` objects (below zero: gives them back) of a stride, whatever the bounds. A cell is emptied where that
+// is due.
+void count(Container &c, ByteKind kind, Stride stride, s64 objects);
 
-// Adds a packed amount (counter.h) to a container, whatever its bounds.
-BC_HOT void count(Container &c, ByteKind kind, u64 amount)
-{
-	Cells *cells = c.cells.acquire();
-	if (__builtin_expect(cells == nullptr, false)) {
-		count_shared(c, kind, amount);
-		return;
-	}
-	const u64 packed = platform::percpu_add_return(&cells->packed[static_cast<size_t>(kind)], amount);
-	if (__builtin_expect(wants_fold(packed), false))
-		fold(c, kind, cells, packed);
-}
+void uncharge_slowly(Slot slot);
 
 // Gives back what a slot stands for. On a free the owner comes from the ledger, never from the task that frees.
+// (trampolines.S has this once more, for the frees that need nothing else.)
 BC_HOT void uncharge(Slot slot)
 {
-	const Site &site = sites[slot.site()];
-	Container *c = containers.at(slot.owner());
-	if (__builtin_expect(c == nullptr, false)) {
-		health.count(Loss::unknown);
-		return;
+	u64 *cell = containers.cell_of(slot);
+	const u64 amount = bc_amounts[slot.site().value];
+	if (__builtin_expect(platform::percpu_add(cell, u64{0} - amount), false)) {
+		platform::percpu_add(cell, amount);
+		uncharge_slowly(slot);
 	}
-	if (__builtin_expect(site.special.any(), false))
-		uncharge_special(*c, site);
-	count(*c, site.kind, u64{0} - pack(site.stride));
 }
 
 // What was freed unseen.
 BC_COLD void uncharge_stale(Slot slot);
 
 // Writes what has been counted into the ledger, or takes the count back.
-BC_HOT void record(Container &c, SiteIndex index, const Site &site, Address address, u32 gfp)
+BC_HOT void record(Container &c, const Site &site, Address address, u32 gfp)
 {
-	const Slot slot{c.index, index, platform::birth_now()};
+	const Slot slot{site.slot, c.owner, platform::birth_now()};
+	if (__builtin_expect(bc_ledger.record_plain(address, site.tag, slot), true))
+		return;
 	if (__builtin_expect(!bc_ledger.record(address, site.stride, slot, gfp, uncharge_stale), false)) {
 		uncharge(slot);
 		health.count(Loss::missed);
 	}
 }
 
-// What charge() leaves to be decided: a piece, or a container without cells. True where it was charged without having
-// to ask.
+// What charge() leaves to be decided: a piece, a cell that is to be emptied, or a container without cells. True where
+// it was charged without having to ask.
 BC_COLD bool charge_slowly(Container &c, SiteIndex index, Address address, u32 gfp);
 
 // Charges the object at `address` to `c`. Its memory is there already; nobody else knows its address yet. False: a
-// bound has to be asked, with admit().
+// bound has to be asked, with admit(). (trampolines.S has this once more, for the charges that need nothing else.)
 BC_HOT bool charge(Container &c, Address address, Address caller, CacheKey cache, u32 gfp)
 {
 	const SiteIndex index = sites.intern(caller, cache);
@@ -71,17 +59,23 @@ BC_HOT bool charge(Container &c, Address address, Address caller, CacheKey cache
 		return true;
 	}
 	const Site &site = sites[index];
-	Cells *cells = c.cells.acquire();
-	if (__builtin_expect(cells == nullptr || site.special.any(), false))
+	if (__builtin_expect(!site.plain(), false))
 		return charge_slowly(c, index, address, gfp);
 	// The counter first: an object in the ledger is always counted, whatever interrupts us here.
-	const u64 packed =
-	    platform::percpu_add_return(&cells->packed[static_cast<size_t>(site.kind)], pack(site.stride));
-	if (__builtin_expect(wants_fold(packed), false))
-		fold(c, site.kind, cells, packed);
-	record(c, index, site, address, gfp);
+	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
+	if (__builtin_expect(platform::percpu_add(cell, site.amount), false)) {
+		platform::percpu_add(cell, u64{0} - site.amount);
+		return charge_slowly(c, index, address, gfp);
+	}
+	record(c, site, address, gfp);
 	return true;
 }
+
+// The same for objects that came together, whose addresses are in `objects`: how many of them have been charged so,
+// from the first on; the next one is charge()'s. Up to kAtOnce of them: a section must end.
+u32 charge_many(Container &c, void *const *objects, u32 count, Address caller, CacheKey cache, u32 gfp);
+void free_many(void *const *objects, u32 count);
+inline constexpr u32 kAtOnce = 64;
 
 BC_HOT void free_object(Address address)
 {

@@ -6,10 +6,24 @@
 #include "lock.h"
 #include "text.h"
 
+extern "C" {
+constinit bc::Atomic<bc::Atomic<bc::u64 *> *> bc_free_cells{};
+}
+
 namespace bc
 {
 
 constinit Containers containers{};
+
+Cells *make_cells()
+{
+	auto *cells = static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
+	for (u32 cpu = 0; cells != nullptr && cpu < containers.cpus(); ++cpu) {
+		for (u64 &packed : cells->packed)
+			platform::percpu_replace(&packed, cpu, kMiddle);
+	}
+	return cells;
+}
 
 Held held(const Container &c, ByteKind kind)
 {
@@ -54,11 +68,20 @@ bool Containers::init(u32 most, u32 cpus)
 	cpus_ = cpus;
 	by_index_ = static_cast<Atomic<Container *> *>(bc_big_alloc(most_ * sizeof(*by_index_)));
 	overflow_ = static_cast<Container *>(bc_mem_alloc(sizeof(Container), ~0u));
-	if (by_index_ == nullptr || overflow_ == nullptr) {
+	rows_ = static_cast<Row *>(bc_big_alloc(sizeof(Row) * Slot::kKinds * most_));
+	none_ = static_cast<Row *>(bc_big_alloc(sizeof(Row) * Slot::kKinds * most_));
+	if (by_index_ == nullptr || overflow_ == nullptr || rows_ == nullptr || none_ == nullptr) {
 		exit();
 		return false;
 	}
+	for (u32 i = 0; i < most_ * Slot::kKinds; ++i) {
+		rows_[i].set_relaxed(platform::no_cells());
+		none_[i].set_relaxed(platform::no_cells());
+	}
+	bc_free_cells.release(rows_);
 	overflow_->index = OwnerIndex{1};
+	overflow_->owner = Slot::of_owner(overflow_->index);
+	set_cells(*overflow_, nullptr);
 	overflow_->id = ContainerId{999999999};
 	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
 	for (Account &account : overflow_->accounts)
@@ -86,7 +109,11 @@ void Containers::exit()
 		bucket.set_relaxed(nullptr);
 	bc_cpu_forget(overflow_);
 	bc_mem_free(overflow_);
+	bc_free_cells.set_relaxed(nullptr);
 	bc_big_free(by_index_);
+	bc_big_free(rows_);
+	bc_big_free(none_);
+	rows_ = none_ = nullptr;
 	overflow_ = nullptr;
 	by_index_ = nullptr;
 	overflow_used_.set_relaxed(0);
@@ -140,7 +167,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
 	auto *fresh = static_cast<Container *>(bc_mem_alloc(sizeof(Container), 0));
 	// From within an allocation we do not enter the per-CPU allocator, which may queue work: the worker sees to it.
-	Cells *cells = fresh == nullptr || init == 0 ? nullptr : static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
+	Cells *cells = fresh == nullptr || init == 0 ? nullptr : make_cells();
 	Container *spare = fresh;
 	Container *result = overflow_;
 	{
@@ -159,10 +186,11 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			result = seen;
 		} else if (index != 0) {
 			fresh->ns.set_relaxed(ns);
-			fresh->cells.set_relaxed(cells);
-			fresh->own_cells.set_relaxed(cells);
-			begin_limits(*fresh, !at_load);
 			fresh->index = OwnerIndex{static_cast<u16>(index)};
+			fresh->owner = Slot::of_owner(fresh->index);
+			fresh->own_cells.set_relaxed(cells);
+			set_cells(*fresh, cells);
+			begin_limits(*fresh, !at_load);
 			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
 				++next_id_;
 			fresh->id = ContainerId{next_id_++};
@@ -227,9 +255,24 @@ void Containers::forget_namespace(Container &c)
 	bc_pidns_put(ns);
 }
 
+void Containers::set_rows(OwnerIndex owner, Cells *cells)
+{
+	for (size_t kind = 0; kind < kByteKinds; ++kind)
+		rows_[size_t{owner.value} * Slot::kKinds + kind].release(&cells->packed[kind]);
+}
+
+void Containers::set_cells(Container &c, Cells *cells)
+{
+	if (cells == nullptr)
+		cells = no_cells();
+	c.cells.release(cells);
+	set_rows(c.index, cells);
+}
+
 void Containers::unpublish(Container &c)
 {
 	Lock lock{BC_LOCK_CONTAINERS};
+	set_rows(c.index, no_cells());
 	by_index_[c.index.value].release(nullptr);
 	count_.add(static_cast<u32>(-1));
 }

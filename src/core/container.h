@@ -17,6 +17,7 @@
 #include "atomic.h"
 #include "counter.h"
 #include "refusals.h"
+#include "slot.h"
 #include "types.h"
 
 #include <platform/inline.h>
@@ -65,11 +66,15 @@ enum class Mode : u8 {
 	near,	   // in the accounts alone
 };
 
+// What a container counts in that has no memory for cells, or that is near a bound: counter.h.
+inline Cells *no_cells() { return reinterpret_cast<Cells *>(platform::no_cells()); }
+Cells *make_cells(); // nullptr without memory
+
 struct Container {
-	// The fast path's line.
+	// The fast path's line. Its head is known to trampolines.S.
 	Atomic<const void *> ns; // level-1 pid namespace; nullptr once its last task is gone
-	Atomic<Cells *>
-	    cells; // where a charge counts; nullptr: in the accounts (no memory for cells, or a bound is near)
+	Atomic<Cells *> cells;	 // where a charge counts, or no_cells(): in the accounts. Containers::set_cells()
+	u64 owner;		 // what all its slots have in common
 	OwnerIndex index;
 	Atomic<u8> mode; // Mode; written under BC_LOCK_CONTAINERS
 	Atomic<u8> gate; // kGate*: why its charges are asked before they are made
@@ -110,6 +115,7 @@ struct Container {
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
 	State current() const { return static_cast<State>(state.relaxed()); }
+	bool has_cells() const { return cells.relaxed() != no_cells(); }
 };
 
 struct Held {
@@ -123,8 +129,17 @@ s64 maxheld(Container &c, ByteKind kind);
 // In units of the resource.
 s64 failcnt(const Container &c);
 
+} // namespace bc
+
+extern "C" bc::Atomic<bc::Atomic<bc::u64 *> *> bc_free_cells; // Containers::cell_of()
+
+namespace bc
+{
+
 class Containers
 {
+	using Row = Atomic<u64 *>;
+
       public:
 	bool init(u32 most, u32 cpus);
 	void exit();
@@ -146,6 +161,12 @@ class Containers
 				visit(*c);
 		}
 	}
+	// The same for frees, which know the container by a slot: the word that a slot's account counts in, which is
+	// one of no_cells() for what is special, or has no container any more. A table for the fast path, and one that
+	// sends every free the long way (Ledger::begin_exclusive()).
+	u64 *cell_of(Slot slot) const { return bc_free_cells.acquire()[slot.account()].acquire(); }
+	void divert_frees(bool on) { bc_free_cells.release(on ? none_ : rows_); }
+	void set_cells(Container &c, Cells *cells); // nullptr: none
 	Container *overflow() const { return overflow_; }
 	bool overflow_used() const { return overflow_used_.relaxed() != 0; }
 
@@ -166,7 +187,10 @@ class Containers
 		return static_cast<u32>(reinterpret_cast<u64>(ns) * 0x9e3779b97f4a7c15ull >> 56);
 	}
 	void unhash(Container &c);
+	void set_rows(OwnerIndex owner, Cells *cells);
 
+	Row *rows_ = nullptr; // Slot::kKinds for each owner
+	Row *none_ = nullptr;
 	Atomic<Container *> *by_index_ = nullptr;
 	Atomic<Container *> hash_[kBuckets];
 	Container *overflow_ = nullptr;

@@ -41,8 +41,10 @@ int bc_core_init(const struct bc_config *config)
 	limits_init(config->cpus, static_cast<s64>(config->atomic_slack), config->stacks);
 	if (config->default_limits != nullptr && !set_default_bounds(config->default_limits))
 		return kInvalid;
+	const bool flat = config->pages * sizeof(u64) <= config->flat_most &&
+			  config->pages <= config->ram_pages + config->ram_pages / 4;
 	if (sites.init() && references.init() && containers.init(config->max_containers, config->cpus) &&
-	    bc_ledger.init(config->pages, config->ledger_most))
+	    bc_ledger.init(config->pages, config->ledger_most, flat))
 		return 0;
 	bc_core_exit();
 	return kNoMemory;
@@ -56,6 +58,7 @@ void bc_core_exit(void)
 	sites.exit();
 }
 
+bool bc_core_is_flat(void) { return bc_ledger.flat(); }
 void bc_core_hooks(bc_u32 in_place) { g_hooks.set_relaxed(in_place); }
 
 void bc_core_work(struct bc_round *round)

@@ -5,9 +5,16 @@
 // on) are counted there directly.
 //
 // Bytes are counted per CPU as long as their bounds are far. A container has one Cells on each CPU. A cell packs two
-// signed numbers into one word, bytes in the low half and objects in the high half, so that a charge is one add of one
-// register (no lock prefix, safe against interrupts) and one comparison. Past +-kBatch bytes the cell is emptied into
-// the account.
+// signed numbers into one word, bytes in the high 16 bits and objects below, and rests at kMiddle: then the word's sign
+// says that the bytes are more than kBatch from zero, above or below. A charge is one add of one register (no lock
+// prefix, safe against interrupts) and a branch on its sign, and with the sign the cell is emptied into the account.
+//
+// Until that is done the sign stays, whatever interrupts: it takes another 2 x kBatch to lose it, and a softirq and the
+// interrupt on top of it add one object each, of at most kMostInCell, before they empty the cell themselves. Larger
+// objects are counted in the account at once.
+//
+// A container without cells has no_cells() instead, where every add shows a sign: who adds there takes it back, and
+// goes the long way. So nobody has to ask first.
 //
 // held = account + the sum of all cells. The sum is exact when nothing is being charged; while charges run it can be
 // off by what moves between the reads, and a fold in flight (cell emptied, account not yet raised) can hide up to
@@ -23,38 +30,44 @@ namespace bc
 {
 
 inline constexpr s64 kBatch = s64{16} * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
-inline constexpr u64 kOneObject = u64{1} << 32;
+inline constexpr u32 kMostInCell = 4096;
+inline constexpr u32 kBytesAt = 48;
+inline constexpr u64 kMiddle = u64{1} << 62;
+inline constexpr u64 kNowhere = u64{3} << 62; // as far from both ends of the negative half: no_cells()
+static_assert(kMiddle >> kBytesAt == u64{kBatch}, "the sign says that the batch is passed");
+static_assert(3 * s64{kMostInCell} < kBatch, "a task, a softirq and an interrupt");
 
 struct Cells { // one CPU's
 	u64 packed[kByteKinds];
 };
 
-constexpr u64 pack(Stride stride) { return kOneObject | stride.value; }
+// Of an object that fits a cell.
+constexpr u64 pack(Stride stride) { return u64{stride.value} << kBytesAt | 1; }
 
 struct Unpacked {
 	s64 bytes;
 	s64 objects;
 };
 
-// The low half is signed: borrow from it went into the high half, and is given back here.
-constexpr Unpacked unpack(u64 packed)
+// What a cell holds. The low part is signed: borrow from it went into the bytes, and is given back here.
+constexpr Unpacked unpack(u64 cell)
 {
-	const s64 bytes = static_cast<s32>(static_cast<u32>(packed));
-	return {bytes, static_cast<s32>(static_cast<u32>((packed - static_cast<u64>(bytes)) >> 32))};
+	const u64 packed = cell - kMiddle;
+	const s64 objects = static_cast<s64>(packed << (64 - kBytesAt)) >> (64 - kBytesAt);
+	return {static_cast<s64>(packed - static_cast<u64>(objects)) >> kBytesAt, objects};
 }
 
-static_assert(unpack(pack(Stride{192}) - pack(Stride{64})).bytes == 128);
-static_assert(unpack(pack(Stride{192}) - pack(Stride{64})).objects == 0);
-static_assert(unpack(u64{0} - pack(Stride{64})).bytes == -64 && unpack(u64{0} - pack(Stride{64})).objects == -1);
-static_assert(unpack(pack(Stride{64}) - pack(Stride{192})).bytes == -128);
+static_assert(unpack(kMiddle).bytes == 0 && unpack(kMiddle).objects == 0);
+static_assert(unpack(kMiddle + pack(Stride{192}) - pack(Stride{64})).bytes == 128);
+static_assert(unpack(kMiddle + pack(Stride{192}) - pack(Stride{64})).objects == 0);
+static_assert(unpack(kMiddle - pack(Stride{64})).bytes == -64 && unpack(kMiddle - pack(Stride{64})).objects == -1);
+static_assert(unpack(kMiddle + pack(Stride{64}) - pack(Stride{192})).bytes == -128);
 
-// Is a cell far enough from zero to be folded? One subtraction and one unsigned comparison.
-constexpr bool wants_fold(u64 packed)
-{
-	return static_cast<u32>(static_cast<u32>(packed) + static_cast<u32>(kBatch)) > static_cast<u32>(2 * kBatch);
-}
-static_assert(!wants_fold(0) && !wants_fold(pack(Stride{16384})) && wants_fold(pack(Stride{16385})));
-static_assert(wants_fold(u64{0} - pack(Stride{16385})) && !wants_fold(u64{0} - pack(Stride{16384})));
+// Is a cell far enough from zero to be emptied?
+constexpr bool wants_fold(u64 cell) { return static_cast<s64>(cell) < 0; }
+static_assert(!wants_fold(kMiddle) && !wants_fold(kMiddle + 4 * pack(Stride{4095})));
+static_assert(wants_fold(kMiddle + 4 * pack(Stride{4096})) && wants_fold(kMiddle - 4 * pack(Stride{4096}) - 1));
+static_assert(wants_fold(kNowhere + 4 * pack(Stride{4095})) && wants_fold(kNowhere - 4 * pack(Stride{4095})));
 
 struct Bounds {
 	s64 barrier;
@@ -72,6 +85,7 @@ class Account
 	s64 failcnt() const { return failcnt_.relaxed(); }
 	s64 forced() const { return forced_.relaxed(); }
 	s64 waited() const { return waited_.relaxed(); }
+	s64 barrier() const { return barrier_.relaxed(); }
 	Bounds bounds() const { return {barrier_.relaxed(), limit_.relaxed()}; }
 
 	// Adds whatever the bounds say; returns what is held then.
@@ -83,7 +97,7 @@ class Account
 		return now;
 	}
 	// Adds if at most `most` is held afterwards, reaching it being allowed. A failed attempt shows nowhere.
-	bool reserve(s64 amount, s64 most)
+	BC_HOT bool reserve(s64 amount, s64 most)
 	{
 		s64 now = held_.relaxed();
 		do {

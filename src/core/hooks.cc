@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-// The functions that run in a hooked function's place (bc_wrap_*) or before it (bc_free_*), for each kernel line.
+// The functions that run in a hooked function's place (bc_wrap_*) or before it (bc_free_*), for each kernel line; of
+// those that src/shim/trampolines.S has, what it leaves to do.
 //
 // A wrapper is entered by src/shim/trampolines.S for a task of a container in task context, with the arguments in their
 // registers and the caller's return address on the stack, and calls the original past its hook through a static call
@@ -12,7 +13,26 @@
 
 #include <platform/inline.h>
 
+#include <beancounter/fast_path.h>
 #include <generated/offsets.h>
+
+// What trampolines.S believes.
+static_assert(offsetof(bc::Container, ns) == BC_CONTAINER_NS && offsetof(bc::Container, cells) == BC_CONTAINER_CELLS &&
+	      offsetof(bc::Container, owner) == BC_CONTAINER_OWNER);
+static_assert(offsetof(bc::Site, caller) == BC_SITE_CALLER && offsetof(bc::Site, cache) == BC_SITE_CACHE &&
+	      offsetof(bc::Site, amount) == BC_SITE_AMOUNT && offsetof(bc::Site, slot) == BC_SITE_SLOT &&
+	      offsetof(bc::Site, tag) == BC_SITE_TAG && offsetof(bc::Site, cell) == BC_SITE_CELL);
+static_assert(bc::Slot::kBirthAt == BC_SLOT_BIRTH && bc::Slot::kBirthBits == BC_SLOT_BIRTH_BITS &&
+	      bc::Slot::kAccountAt == BC_SLOT_ACCOUNT && bc::Slot::kSiteBits == 16);
+namespace bc
+{
+struct LedgerLayout {
+	static_assert(offsetof(Ledger, flat_) == BC_LEDGER_FLAT && offsetof(Ledger, limit_) == BC_LEDGER_LIMIT &&
+		      offsetof(Ledger, top_) == BC_LEDGER_TOP && offsetof(Ledger, exclusive_) == BC_LEDGER_EXCLUSIVE);
+};
+} // namespace bc
+static_assert(bc::kBirthJiffiesShift == 8, "the load at jiffies + 1");
+static_assert(bc::Ledger::kChunkShift == BC_CHUNK_SHIFT && offsetof(bc::Gates, small) == BC_GATES_SMALL);
 
 // A static call in C++: the trampoline is called like a function, and the key's symbol has to be mentioned in the same
 // object, for objtool to find it (include/linux/static_call_types.h, static_call_mod()).
@@ -93,7 +113,7 @@ BC_COLD unsigned long traced(unsigned long caller, Gfp gfp)
 
 // ---- the object's cache is an argument
 
-BC_HOT void *charged_cache(void *object, const void *cache, unsigned long caller, Gfp gfp)
+[[gnu::always_inline]] inline void *charged_cache(void *object, const void *cache, unsigned long caller, Gfp gfp)
 {
 	return charged(object, key(cache), caller, gfp);
 }
@@ -106,6 +126,14 @@ BC_COLD bc::Wanted want_cache(const void *cache, unsigned long caller, Gfp gfp)
 BC_COLD void *settled(const bc::Admission &admission, const bc::Wanted &wanted, void *object, CacheKey cache)
 {
 	bc::settle(admission, &object, real(object) ? 1 : 0, wanted.caller, cache, wanted.gfp);
+	bc::platform::in_flight_leave();
+	return object;
+}
+
+// The whole of it for a container near its bound, where nothing else is in the way: see admit_plain().
+[[gnu::always_inline]] inline void *settled_plain(const bc::Plain &plain, void *object, Gfp gfp)
+{
+	bc::settle_plain(plain, object, real(object), gfp);
 	bc::platform::in_flight_leave();
 	return object;
 }
@@ -192,11 +220,17 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 {
 	if (__builtin_expect(count > 0 && caller == bc_return_to_handler, false))
 		caller = bc_true_caller();
-	for (int i = 0; i < count; ++i) {
+	for (int i = 0; i < count;) {
 		bool done = true;
 		{
 			bc::platform::PreemptOff section;
-			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
+			bc::Container *c = bc::current_container();
+			if (__builtin_expect(c == nullptr, false))
+				break;
+			const auto left = static_cast<bc::u32>(count - i);
+			i += static_cast<int>(bc::charge_many(*c, &objects[i], left < bc::kAtOnce ? left : bc::kAtOnce,
+							      Address{caller}, key(cache), gfp));
+			if (i < count)
 				done = bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller},
 						  key(cache), gfp);
 		}
@@ -206,6 +240,7 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 				bc_mem_free(objects[n]);
 			count = 0;
 		}
+		++i;
 	}
 	bc::platform::in_flight_leave();
 	return count;
@@ -230,6 +265,19 @@ inline unsigned long caller() { return reinterpret_cast<unsigned long>(__builtin
 
 extern "C" {
 
+// What trampolines.S leaves of a charge: the wrapper has been entered, and called the original. Where there is no
+// object the section is for what came due in the trampoline's.
+void *bc_charged(void *object, const void *cache, unsigned long caller, Gfp gfp)
+{
+	{
+		bc::platform::PreemptOff section;
+	}
+	return charged(object, key(cache), caller, gfp);
+}
+
+// A slot that the trampoline has taken, and that has no cell to be counted down in.
+void bc_uncharge(bc::u64 slot) { bc::uncharge_slowly(bc::Slot{slot}); }
+
 // ---- frees: the trampoline has seen that the object's page has something recorded, and saved the arguments.
 
 void bc_free_object(const void *object)
@@ -240,9 +288,12 @@ void bc_free_object(const void *object)
 
 void bc_free_bulk(unsigned long count, void **objects)
 {
-	for (unsigned long i = 0; i < count; ++i) {
+	while (count != 0) {
 		bc::platform::PreemptOff section;
-		bc::free_object(Address{reinterpret_cast<bc::u64>(objects[i])});
+		const auto some = static_cast<bc::u32>(count < bc::kAtOnce ? count : bc::kAtOnce);
+		bc::free_many(objects, some);
+		objects += some;
+		count -= some;
 	}
 }
 
@@ -250,11 +301,10 @@ void bc_free_bulk(unsigned long count, void **objects)
 //
 // BC_WRAP(ret, name, params, args, site, gate, family, of): `site` is the caller's address; `gate` says which gates
 // (bounds.h) send it into the gated half, which asks the bounds before it calls the original; `family` and `of` are how
-// the object's cache is known: by its pointer, by its page, by its size in pages.
+// the object's cache is known: by its pointer, by its page, by its size in pages. BC_GATED is the gated half alone, of
+// a wrapper in trampolines.S, which jumps to it with everything as it was at its own entry.
 
-#define BC_WRAP(ret, name, params, args, site, gate, family, of)                                                       \
-	BC_BODY(ret, name, params);                                                                                    \
-	BC_COLD static ret bc_gated_##name([[maybe_unused]] unsigned long from, params)                                \
+#define BC_GATED_HALF(name, args, site, family, of)                                                                    \
 	{                                                                                                              \
 		const unsigned long at = traced(site, gfp);                                                            \
 		const bc::Wanted wanted = want_##family(of, at, gfp);                                                  \
@@ -263,12 +313,33 @@ void bc_free_bulk(unsigned long count, void **objects)
 			bc::platform::in_flight_leave();                                                               \
 			return 0;                                                                                      \
 		}                                                                                                      \
-		ret result = __SCT__bc_body_##name(args);                                                              \
+		auto result = __SCT__bc_body_##name(args);                                                             \
 		if (admission.c == nullptr)                                                                            \
 			return charged_##family(result, of, at, gfp);                                                  \
 		return settled_##family(admission, wanted, result, of);                                                \
-	}                                                                                                              \
-	ret bc_wrap_##name(params)                                                                                     \
+	}
+#define BC_GATED(name, params, args, site, family, of)                                                                 \
+	BC_BODY(void *, name, params);                                                                                 \
+	void *bc_gated_##name(params)                                                                                  \
+	{                                                                                                              \
+		[[maybe_unused]] const unsigned long from = caller();                                                  \
+		BC_GATED_HALF(name, BC_P(args), site, family, of)                                                      \
+	}
+#define BC_GATED_CACHE(name, params, args, site)                                                                       \
+	BC_BODY(void *, name, params);                                                                                 \
+	BC_COLD static void *bc_long_##name([[maybe_unused]] unsigned long from, params)                               \
+	    BC_GATED_HALF(name, BC_P(args), site, cache, s) void *bc_gated_##name(params)                              \
+	{                                                                                                              \
+		[[maybe_unused]] const unsigned long from = caller();                                                  \
+		const bc::Plain plain = bc::admit_plain(Address{site}, key(s), gfp);                                   \
+		if (__builtin_expect(plain.c == nullptr, false))                                                       \
+			return bc_long_##name(from, args);                                                             \
+		return settled_plain(plain, __SCT__bc_body_##name(args), gfp);                                         \
+	}
+#define BC_WRAP(ret, name, params, args, site, gate, family, of)                                                       \
+	BC_BODY(ret, name, params);                                                                                    \
+	BC_COLD static ret bc_gated_##name([[maybe_unused]] unsigned long from, params)                                \
+	    BC_GATED_HALF(name, BC_P(args), site, family, BC_P(of)) ret bc_wrap_##name(params)                         \
 	{                                                                                                              \
 		[[maybe_unused]] const unsigned long from = caller();                                                  \
 		bc::platform::in_flight_enter();                                                                       \
@@ -289,21 +360,18 @@ void bc_free_bulk(unsigned long count, void **objects)
 #define BC_BUCKET_ARG
 #endif
 
-BC_WRAP(void *, kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from, small, cache, s)
-BC_WRAP(void *, kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from, small, cache,
-	s)
-BC_WRAP(void *, kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from, small, cache,
-	s)
-BC_WRAP(void *, __kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from, small,
-	cache, s)
-BC_WRAP(void *, __kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
-	BC_P(s, gfp, node, size), from, small, cache, s)
-BC_WRAP(void *, __kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, small, by_page, size)
-BC_WRAP(void *, __kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
-	BC_P(size, BC_BUCKET_ARG gfp, node), from, small, by_page, size)
-BC_WRAP(void *, __kmalloc_node_track_caller_noprof,
-	BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
-	BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, small, by_page, size)
+BC_GATED_CACHE(kmem_cache_alloc_noprof, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_lru_noprof, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
+BC_GATED_CACHE(__kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from)
+BC_GATED_CACHE(__kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
+	       BC_P(s, gfp, node, size), from)
+BC_GATED(__kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, by_page, size)
+BC_GATED(__kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
+	 BC_P(size, BC_BUCKET_ARG gfp, node), from, by_page, size)
+BC_GATED(__kmalloc_node_track_caller_noprof,
+	 BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
+	 BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, by_page, size)
 BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any,
 	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
@@ -311,12 +379,11 @@ BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long
 
 #else // 6.1
 
-BC_WRAP(void *, kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from, small, cache, s)
-BC_WRAP(void *, kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from, small, cache, s)
-BC_WRAP(void *, kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from, small, cache, s)
-BC_WRAP(void *, __kmem_cache_alloc_node,
-	BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
-	BC_P(s, gfp, node, size, caller_arg), caller_arg, small, cache, s)
+BC_GATED_CACHE(kmem_cache_alloc, BC_P(Cache *s, Gfp gfp), BC_P(s, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s, lru, gfp), from)
+BC_GATED_CACHE(kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
+BC_GATED_CACHE(__kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
+	       BC_P(s, gfp, node, size, caller_arg), caller_arg)
 BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any, pages,
 	size)
 BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),

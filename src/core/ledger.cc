@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "ledger.h"
 
+#include "container.h"
+
 #include <platform/inline.h>
 
 extern "C" {
@@ -18,8 +20,17 @@ alignas(kPageSize) constinit Atomic<u64> g_zero_chunk[Ledger::kChunkWords];
 
 Atomic<u64> *Ledger::zero_chunk() { return g_zero_chunk; }
 
-bool Ledger::init(u64 pages, u64 most)
+bool Ledger::init(u64 pages, u64 most, bool flat)
 {
+	if (flat) {
+		flat_ = static_cast<Atomic<u64> *>(bc_big_alloc(pages * sizeof(*flat_)));
+		if (flat_ == nullptr)
+			return false;
+		bytes_.set_relaxed(static_cast<s64>(pages * sizeof(*flat_)));
+		most_ = most == 0 ? s64{0} : bytes_.relaxed() + static_cast<s64>(most);
+		limit_ = pages;
+		return true;
+	}
 	const u64 chunks = (pages + kChunkWords - 1) >> kChunkShift;
 	auto *top = static_cast<Atomic<Atomic<u64> *> *>(bc_big_alloc(chunks * sizeof(*top_)));
 	if (top == nullptr)
@@ -36,20 +47,23 @@ bool Ledger::init(u64 pages, u64 most)
 
 void Ledger::exit()
 {
-	for (u64 c = 0; c < chunks_; ++c) {
-		Atomic<u64> *chunk = top_[c].relaxed();
-		if (chunk == zero_chunk())
+	for (u64 first = 0; first < limit_; first += kChunkWords) {
+		Atomic<u64> *words = &word_of(first);
+		if (words == zero_chunk())
 			continue;
-		for (u32 w = 0; w < kChunkWords; ++w) {
-			if (is_array(chunk[w].relaxed()))
-				bc_mem_free(array_of(chunk[w].relaxed()));
+		for (u64 w = 0; w < kChunkWords && first + w < limit_; ++w) {
+			if (is_array(words[w].relaxed()))
+				bc_mem_free(array_of(words[w].relaxed()));
 		}
-		bc_page_free(chunk);
+		if (flat_ == nullptr)
+			bc_page_free(words);
 		bc_cond_resched();
 	}
 	limit_ = 0;
 	reclaim();
+	bc_big_free(flat_);
 	bc_big_free(top_);
+	flat_ = nullptr;
 	top_ = nullptr;
 	chunks_ = 0;
 	bytes_.set_relaxed(0);
@@ -58,6 +72,8 @@ void Ledger::exit()
 
 Atomic<u64> *Ledger::chunk_for(u64 page, u32 gfp)
 {
+	if (flat_ != nullptr)
+		return &flat_[page & ~u64{kChunkWords - 1}];
 	Atomic<Atomic<u64> *> &entry = top_[page >> kChunkShift];
 	Atomic<u64> *seen = entry.acquire();
 	if (seen != zero_chunk())
@@ -93,7 +109,7 @@ void Ledger::reclaim()
 	bc_synchronize_rcu();
 	while (list << 1 != 0) {
 		Atomic<u64> *array = array_of(list);
-		bytes_.add(-s64{array_bytes(static_cast<u32>(list & kTagMask))});
+		bytes_.add(-s64{array_bytes(shift_in(list))});
 		arrays_.add(-1);
 		list = array[0].relaxed();
 		bc_mem_free(array);
@@ -111,17 +127,16 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 	const u32 shift = shift_of(stride);
 
 	if (shift >= kPageShift) {
-		const u64 old = word.exchange(slot.raw());
-		return old;
+		return word.exchange(rotated(slot));
 	}
 
 	u64 seen = word.acquire();
 	u64 replaced = 0;
-	while (!is_array(seen) || (seen & kTagMask) != shift) {
+	while ((seen & kTagMask) != tag_of(shift)) {
 		void *array = full() ? nullptr : bc_mem_alloc(array_bytes(shift), gfp);
 		if (array == nullptr)
 			return kNotRecorded;
-		const u64 fresh = platform::word_of(array) | shift;
+		const u64 fresh = platform::word_of(array) | tag_of(shift);
 		if (word.compare_exchange(seen, fresh)) {
 			bytes_.add(array_bytes(shift));
 			arrays_.add(1);
@@ -135,7 +150,7 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 	const Slot old{place.exchange(slot.raw())};
 	// Only reachable with something in `place` where another CPU made the array and recorded there: then nothing
 	// was replaced by us.
-	return old.empty() ? replaced : old.raw();
+	return old.empty() ? replaced : rotated(old);
 }
 
 Slot Ledger::take_exclusive(Atomic<u64> &place, u64 seen)
@@ -147,15 +162,27 @@ Slot Ledger::take_exclusive(Atomic<u64> &place, u64 seen)
 	return Slot{};
 }
 
+// What is empty to others of an array's places: nothing here, a page's word being zero or an object.
+Slot Ledger::take_word(Atomic<u64> &word, u64 seen)
+{
+	while (seen != 0 && !is_array(seen)) {
+		if (word.compare_exchange(seen, 0))
+			return unrotated(seen);
+	}
+	return Slot{};
+}
+
 void Ledger::begin_exclusive()
 {
 	exclusive_.set_relaxed(1);
+	containers.divert_frees(true);
 	bc_synchronize_rcu();
 }
 
 void Ledger::end_exclusive()
 {
 	// Frees that still take by exchange are right without a walker too; the next walker waits again.
+	containers.divert_frees(false);
 	exclusive_.set_relaxed(0);
 }
 

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 // The ledger: which container owns the object at an address.
 //
-//   top[page >> 9] -> chunk of 512 words, one for each page frame -> array of slots for the objects that start there
+//   flat[page]                          -> array of slots for the objects that start there
+//   top[page >> 9] -> chunk of 512 words
 //
-// A word of a chunk is
+// There is a word for each page frame. Where the machine's memory is small and will not grow, they are one flat table
+// of 0.2 % of it; else chunks, each of which covers 2 MiB and is made when the first object there is recorded: until
+// then top points to a shared chunk of zeroes. So a free of what nobody charged is one load or two, and no branch more.
+//
+// A word is
 //	0			nothing recorded in this page
-//	pointer | shift		an array of 4096 >> shift slots; an object's place is (offset in page) >> shift with
+//	pointer | 32 | shift	an array of 4096 >> shift slots; an object's place is (offset in page) >> shift with
 //				shift = ilog2(stride), unique since two objects of a slab lie a stride apart
-//	a slot (bit 63 clear)	the one object of a page or more that starts here
-// A chunk covers 2 MiB of memory and is made when the first object there is recorded; until then top points to a shared
-// chunk of zeroes, so that a free of what nobody charged is two loads and no branch more.
+//	a slot, rotated		the one object of a page or more that starts here; bit 63 of a slot is clear, and
+//				rotated lies where arrays have the 32
 //
 // Who may write what, and when:
 //  - An object has one owner at a time: the task that allocates it records, whoever frees it takes. Both are plain
@@ -17,7 +21,8 @@
 //  - That breaks when somebody walks the ledger and takes objects away (handing over, dismissing): a free could load
 //    the slot while the walker clears it, and both would uncharge. So a walker that writes first sets exclusive_ and
 //    waits a grace period; frees run with preemption off, so afterwards every one of them sees the flag and takes by
-//    exchange, and the walker by compare-and-exchange. Pairs: take() / claim().
+//    exchange, and the walker by compare-and-exchange. Pairs: take() / claim(). The frees in trampolines.S do not look
+//    at the flag: with it they are given a table of cells (container.h) that sends each of them to take().
 //  - Chunks and arrays are published by compare-and-exchange. An array is replaced only when its page has come to a
 //    cache of another stride: then every object of the old one has been freed (the page could not have changed hands
 //    otherwise), nobody records or frees in it any more, and only walkers can still be reading it. It goes on a list
@@ -30,6 +35,7 @@
 #include "atomic.h"
 #include "slot.h"
 
+#include <beancounter/fast_path.h>
 #include <platform/inline.h>
 
 namespace bc
@@ -40,7 +46,7 @@ class Ledger
       public:
 	// Covers `pages` page frames; false without memory. Sleeps.
 	// ... and uses at most `most` bytes for what it makes on demand, if not 0.
-	bool init(u64 pages, u64 most);
+	bool init(u64 pages, u64 most, bool flat);
 	void exit();
 
 	// Records `slot` for an object of `stride` bytes at `address`; false without memory for it. Calls stale(Slot)
@@ -49,11 +55,10 @@ class Ledger
 	{
 		const u64 page = platform::page_index(address.value);
 		if (__builtin_expect(page < limit_, true)) {
-			Atomic<u64> &word = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)];
+			Atomic<u64> &word = word_of(page);
 			const u64 seen = word.acquire();
 			const u32 shift = shift_of(stride);
-			if (__builtin_expect(shift < kPageShift && (seen & kTagMask) == shift, true) &&
-			    is_array(seen)) {
+			if (__builtin_expect((seen & kTagMask) == tag_of(shift), true)) {
 				Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
 				if (__builtin_expect(place.relaxed() == 0, true)) {
 					place.release(slot.raw()); // with its site, for walkers
@@ -62,6 +67,11 @@ class Ledger
 				const Slot old{place.exchange(slot.raw())}; // a walker may claim it, too
 				if (!old.empty())
 					stale(old);
+				return true;
+			}
+			// A page's own: nobody else is about to write its word, which is empty.
+			if (shift >= kPageShift && seen == 0 && writable(word)) {
+				word.release(rotated(slot));
 				return true;
 			}
 		}
@@ -73,19 +83,71 @@ class Ledger
 		return true;
 	}
 
+	// What record() does mostly: an array with this tag, and an empty place. False else, and nothing has happened.
+	BC_HOT bool record_plain(Address address, u64 tag, Slot slot)
+	{
+		const u64 page = platform::page_index(address.value);
+		if (__builtin_expect(tag == kNoTag || page >= limit_, false))
+			return false;
+		const u64 seen = word_of(page).acquire();
+		if (__builtin_expect((seen & kTagMask) != tag, false))
+			return false;
+		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(tag)];
+		if (__builtin_expect(place.relaxed() != 0, false))
+			return false;
+		place.release(slot.raw());
+		return true;
+	}
+
+	// The page of the object before, for who has many of them: objects of one slab follow each other.
+	class Run
+	{
+	      public:
+		u32 shift() const { return shift_; }
+
+	      private:
+		friend class Ledger;
+		u64 page_ = 1; // no page's address
+		u32 shift_ = 0;
+		Atomic<u64> *array_ = nullptr; // nullptr: nothing is recorded there, or it is no array
+		Atomic<u64> *place(u64 address) { return &array_[(address - page_) >> shift_]; }
+	};
+	// What record() does where it is a store: an array with this tag, and an empty place. The run and the objects
+	// of one section.
+	BC_HOT bool record_next(Run &run, Address address, u64 tag, Slot slot)
+	{
+		if (!find_next(run, address, tag))
+			return false;
+		Atomic<u64> *place = run.place(address.value);
+		if (__builtin_expect(place->relaxed() != 0, false))
+			return false;
+		place->release(slot.raw());
+		return true;
+	}
+	// The place of the object at `address`, if it has one in an array; with `other` set the long way is to be gone.
+	// Clearing it takes the object, but not while somebody claims: exclusive().
+	BC_HOT Atomic<u64> *find_place(Run &run, Address address, bool &other)
+	{
+		other = false;
+		if (__builtin_expect(address.value - run.page_ >= kPageSize, false))
+			other = !look_up(run, address);
+		return run.array_ == nullptr ? nullptr : run.place(address.value);
+	}
+	bool exclusive() const { return exclusive_.relaxed() != 0; }
+
 	// Takes what is recorded for the object at `address`; empty for what nobody charged.
 	BC_HOT Slot take(Address address)
 	{
 		const u64 page = platform::page_index(address.value);
 		if (__builtin_expect(page >= limit_, false))
 			return Slot{};
-		Atomic<u64> &word = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)];
+		Atomic<u64> &word = word_of(page);
 		const u64 seen = word.acquire();
 		if (seen == 0)
 			return Slot{};
 		if (!is_array(seen)) // a page's own word is shared by all that starts there, stale or not
-			return take_exclusive(word, seen);
-		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> (seen & kTagMask)];
+			return take_word(word, seen);
+		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(seen)];
 		if (__builtin_expect(exclusive_.relaxed() != 0, false))
 			return take_exclusive(place, place.relaxed());
 		const Slot slot{place.relaxed()};
@@ -101,10 +163,10 @@ class Ledger
 		const u64 page = platform::page_index(address.value);
 		if (page >= limit_)
 			return Slot{};
-		const u64 seen = top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)].acquire();
+		const u64 seen = word_of(page).acquire();
 		if (seen == 0 || !is_array(seen))
-			return Slot{seen};
-		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> (seen & kTagMask)].acquire()};
+			return unrotated(seen);
+		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(seen)].acquire()};
 	}
 	bool holds(Address address) const { return !peek(address).empty(); }
 
@@ -114,6 +176,7 @@ class Ledger
 		u64 page; // address of the page it starts in
 		u32 low;  // and the part of the page, [low, high)
 		u32 high;
+		bool whole; // in the page's word itself
 		Atomic<u64> *place;
 
 		// Where it starts exactly, given what its site says. The allocator is asked: a slot is coarser than
@@ -127,13 +190,13 @@ class Ledger
 	// recorded or taken meanwhile may or may not be seen.
 	template <class Visit> void walk(Visit &&visit)
 	{
-		for (u64 c = 0; c < chunks_; ++c) {
-			Atomic<u64> *chunk = top_[c].acquire();
-			if (chunk == zero_chunk())
+		for (u64 first = 0; first < limit_; first += kChunkWords) {
+			Atomic<u64> *words = &word_of(first);
+			if (words == zero_chunk())
 				continue;
-			for (u32 w = 0; w < kChunkWords; ++w) {
-				if (chunk[w].relaxed() != 0)
-					walk_page(chunk[w], platform::page_address(c * kChunkWords + w), visit);
+			for (u64 w = 0; w < kChunkWords && first + w < limit_; ++w) {
+				if (words[w].relaxed() != 0)
+					walk_page(words[w], platform::page_address(first + w), visit);
 			}
 			bc_cond_resched();
 		}
@@ -146,7 +209,7 @@ class Ledger
 	// True if the object is still the one that was found and is now this walker's to uncharge.
 	bool claim(const Found &found)
 	{
-		u64 expected = found.slot.raw();
+		u64 expected = found.whole ? rotated(found.slot) : found.slot.raw();
 		return found.place->compare_exchange(expected, 0);
 	}
 
@@ -156,10 +219,13 @@ class Ledger
 	s64 bytes() const { return bytes_.relaxed(); }
 	s64 arrays() const { return arrays_.relaxed(); }
 	u64 limit() const { return limit_; }
+	bool flat() const { return flat_ != nullptr; }
 
 	static constexpr u32 kChunkShift = 9;
 	static constexpr u32 kChunkWords = 1u << kChunkShift;
-	static constexpr u64 kTagMask = 31; // arrays are aligned to 32: the low bits hold the shift
+	static constexpr u64 kTagMask = BC_WORD_TAG; // arrays are aligned to 64: the low bits hold the tag
+	static constexpr u64 kNoTag = kTagMask;	     // that no array has
+	static constexpr u64 tag_of(u32 shift) { return shift < kPageShift ? BC_WORD_ARRAY | shift : kNoTag; }
 
 	static constexpr u32 shift_of(Stride stride)
 	{
@@ -168,11 +234,41 @@ class Ledger
 	static constexpr u32 array_bytes(u32 shift)
 	{
 		const u32 bytes = (kPageSize >> shift) * 8;
-		return bytes < 32 ? 32 : bytes;
+		return bytes < 64 ? 64 : bytes;
 	}
 
       private:
-	static constexpr bool is_array(u64 word) { return word >> 63 != 0; }
+	static constexpr bool is_array(u64 word) { return (word & BC_WORD_ARRAY) != 0; }
+	static constexpr u32 shift_in(u64 word) { return word & (BC_WORD_ARRAY - 1); }
+	static constexpr u64 rotated(Slot slot) { return slot.raw() << 6 | slot.raw() >> 58; }
+	static constexpr Slot unrotated(u64 word) { return Slot{word >> 6 | word << 58}; }
+	Atomic<u64> &word_of(u64 page) const
+	{
+		if (__builtin_expect(flat_ != nullptr, true))
+			return flat_[page];
+		return top_[page >> kChunkShift].acquire()[page & (kChunkWords - 1)];
+	}
+	// False where the page has something that is no array.
+	bool look_up(Run &run, Address address) const
+	{
+		const u64 page = platform::page_index(address.value);
+		const u64 seen = page < limit_ ? word_of(page).acquire() : 0;
+		run.page_ = address.value & ~u64{kPageSize - 1};
+		run.array_ = is_array(seen) ? array_of(seen) : nullptr;
+		run.shift_ = shift_in(seen);
+		return seen == 0 || is_array(seen);
+	}
+	BC_HOT bool find_next(Run &run, Address address, u64 tag) const
+	{
+		if (__builtin_expect(address.value - run.page_ < kPageSize, true))
+			return true;
+		look_up(run, address);
+		if (run.array_ != nullptr && (run.shift_ | BC_WORD_ARRAY) == tag)
+			return true;
+		run.page_ = 1;
+		return false;
+	}
+	static bool writable(Atomic<u64> &word) { return &word < zero_chunk() || &word >= zero_chunk() + kChunkWords; }
 	static Atomic<u64> *array_of(u64 word)
 	{
 		return static_cast<Atomic<u64> *>(platform::pointer_of(word & ~kTagMask));
@@ -180,15 +276,15 @@ class Ledger
 	static Atomic<u64> *zero_chunk();
 
 	// The word that was replaced (an array or a slot), 0, or kNotRecorded.
-	static constexpr u64 kNotRecorded = kTagMask << 59;
+	static constexpr u64 kNotRecorded = kTagMask;
 	BC_COLD u64 record_slow(u64 page, Address address, Stride stride, Slot slot, u32 gfp);
 	template <class Stale> BC_COLD void drop(u64 word, Stale &stale)
 	{
 		if (!is_array(word)) {
-			stale(Slot{word});
+			stale(unrotated(word));
 			return;
 		}
-		for (u32 i = 0; i < kPageSize >> (word & kTagMask); ++i) {
+		for (u32 i = 0; i < kPageSize >> shift_in(word); ++i) {
 			const Slot slot{array_of(word)[i].exchange(0)}; // a late walker may claim it, too
 			if (!slot.empty())
 				stale(slot);
@@ -196,6 +292,7 @@ class Ledger
 		retire(word);
 	}
 	BC_COLD static Slot take_exclusive(Atomic<u64> &place, u64 seen);
+	Slot take_word(Atomic<u64> &word, u64 seen);
 	bool full() const { return most_ != 0 && bytes_.relaxed() >= most_; }
 	Atomic<u64> *chunk_for(u64 page, u32 gfp);
 	void retire(u64 word);
@@ -207,23 +304,25 @@ class Ledger
 		if (seen == 0)
 			return;
 		if (!is_array(seen)) {
-			visit(Found{Slot{seen}, page, 0, kPageSize, &word});
+			visit(Found{unrotated(seen), page, 0, kPageSize, true, &word});
 			return;
 		}
-		const u32 shift = seen & kTagMask;
+		const u32 shift = shift_in(seen);
 		Atomic<u64> *array = array_of(seen);
 		for (u32 i = 0; i < kPageSize >> shift; ++i) {
 			const Slot slot{array[i].acquire()};
 			if (!slot.empty())
-				visit(Found{slot, page, i << shift, (i + 1) << shift, &array[i]});
+				visit(Found{slot, page, i << shift, (i + 1) << shift, false, &array[i]});
 		}
 	}
 
-	// The first two are known to trampolines.S, which looks at a page's word before it saves a register.
-	Atomic<Atomic<u64> *> *top_ = nullptr;
+	friend struct LedgerLayout;
+	// The first four are known to trampolines.S, which looks at a page's word before it saves a register.
+	Atomic<u64> *flat_ = nullptr;
 	u64 limit_ = 0;
-	u64 chunks_ = 0;
+	Atomic<Atomic<u64> *> *top_ = nullptr;
 	Atomic<u32> exclusive_;
+	u64 chunks_ = 0;
 	Atomic<u64> retired_; // list of replaced arrays, linked through their first word
 	s64 most_ = 0;
 	Atomic<s64> bytes_;
@@ -232,7 +331,7 @@ class Ledger
 
 static_assert(Ledger::shift_of(Stride{8}) == 3 && Ledger::shift_of(Stride{192}) == 7 &&
 	      Ledger::shift_of(Stride{4095}) == 11 && Ledger::shift_of(Stride{4096}) == kPageShift);
-static_assert(Ledger::array_bytes(3) == kPageSize && Ledger::array_bytes(11) == 32);
+static_assert(Ledger::array_bytes(3) == kPageSize && Ledger::array_bytes(11) == 64);
 
 } // namespace bc
 

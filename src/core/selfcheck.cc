@@ -19,7 +19,8 @@ struct Sum {
 bool in_its_place(const Ledger::Found &found)
 {
 	const SiteIndex index = found.slot.site();
-	if (!index || index.value >= Sites::kPlaces || containers.at(found.slot.owner()) == nullptr)
+	if (!index || index.value >= Sites::kPlaces || found.slot.kind() != Slot{sites[index].slot}.kind() ||
+	    containers.at(found.slot.owner()) == nullptr)
 		return false;
 	const u32 shift = Ledger::shift_of(sites[index].stride);
 	return found.high - found.low == (shift < kPageShift ? 1u << shift : kPageSize);

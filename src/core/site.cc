@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "site.h"
 
+#include "counter.h"
 #include "health.h"
+#include "ledger.h"
 #include "lock.h"
 #include "text.h"
 #include "unowned.h"
+
+extern "C" {
+constinit bc::Site bc_sites[bc::Sites::kPlaces]{};
+constinit bc::u64 bc_amounts[bc::Sites::kPlaces]{};
+}
 
 namespace bc
 {
@@ -18,12 +25,9 @@ constexpr char kForgotten[] = "?"; // of a module that went when there was no me
 
 bool Sites::init()
 {
-	table_ = static_cast<Site *>(bc_big_alloc(kPlaces * sizeof(Site)));
 	names_ = static_cast<CacheName *>(bc_big_alloc(kNames * sizeof(CacheName)));
-	if (table_ == nullptr || names_ == nullptr) {
-		exit();
+	if (names_ == nullptr)
 		return false;
-	}
 	copy_text(names_[0].text, sizeof(names_[0].text), "?");
 	names_used_ = 1;
 	return true;
@@ -31,15 +35,15 @@ bool Sites::init()
 
 void Sites::exit()
 {
-	if (table_ != nullptr) {
-		for (u32 i = 0; i < kPlaces; ++i) {
-			if (table_[i].text.relaxed() != kForgotten)
-				bc_mem_free(const_cast<char *>(table_[i].text.relaxed()));
-		}
+	for (u32 i = 0; i < kPlaces; ++i) {
+		Site &site = bc_sites[i];
+		if (site.text.relaxed() != kForgotten)
+			bc_mem_free(const_cast<char *>(site.text.relaxed()));
+		site.text.set_relaxed(nullptr);
+		site.cache.set_relaxed(0);
+		site.caller.set_relaxed(0);
 	}
-	bc_big_free(table_);
 	bc_big_free(names_);
-	table_ = nullptr;
 	names_ = nullptr;
 	names_used_ = 0;
 	count_.set_relaxed(0);
@@ -99,8 +103,8 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 
 	Lock lock{BC_LOCK_SITES};
 	u32 i = place_of(caller, cache);
-	while (table_[i].caller.relaxed() != 0) {
-		if (table_[i].caller.relaxed() == caller.value && table_[i].cache.relaxed() == cache.value)
+	while (bc_sites[i].caller.relaxed() != 0) {
+		if (bc_sites[i].caller.relaxed() == caller.value && bc_sites[i].cache.relaxed() == cache.value)
 			return SiteIndex{i}; // another CPU was first
 		i = (i + 1) & (kPlaces - 1);
 	}
@@ -108,11 +112,16 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 		health.count(Loss::sites_lost);
 		return SiteIndex{};
 	}
-	Site &site = table_[i];
+	Site &site = bc_sites[i];
 	site.stride = stride;
 	site.kind = reclaimable ? ByteKind::dcachesize : ByteKind::kmemsize;
 	site.cache_name = intern_name(name);
 	site.special = special;
+	site.amount = stride.value <= kMostInCell && !special.any() ? pack(stride) : 0;
+	site.slot = Slot::of_site(SiteIndex{i}, site.plain() ? static_cast<u32>(site.kind) : Slot::kSpecial);
+	site.tag = site.plain() ? Ledger::tag_of(Ledger::shift_of(stride)) : Ledger::kNoTag;
+	site.cell = static_cast<u64>(site.kind) * sizeof(u64);
+	bc_amounts[i] = site.amount;
 	site.cache.set_relaxed(cache.value);
 	site.caller.release(caller.value);
 	count_.add(1);
@@ -132,15 +141,15 @@ void Sites::cache_gone(u64 cache)
 {
 	Lock lock{BC_LOCK_SITES};
 	for (u32 i = 0; i < kPlaces; ++i) {
-		if (table_[i].cache.relaxed() == cache)
-			table_[i].cache.set_relaxed(kDead);
+		if (bc_sites[i].cache.relaxed() == cache)
+			bc_sites[i].cache.set_relaxed(kDead);
 	}
 }
 
 void Sites::text_going(u64 start, u64 end)
 {
 	for (u32 i = 0; i < kPlaces; ++i) {
-		Site &site = table_[i];
+		Site &site = bc_sites[i];
 		const u64 caller = address_of(site.caller.acquire());
 		if (caller < start || caller >= end || site.text.relaxed() != nullptr)
 			continue;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // Call sites. A site is a pair of the return address of an allocation and the cache the object came from, interned once
-// and then named by its place in the table, 16 bits of it. It holds everything about an object that all objects of the
+// and then named by its place in the table. It holds everything about an object that all objects of the
 // pair share: the stride, the kind of bytes, the cache's name.
 //
 // Lookup is lock-free: an entry is written under BC_LOCK_SITES and published by its caller field (release; pairs with
@@ -13,6 +13,8 @@
 #include "pieces.h"
 #include "resource.h"
 #include "types.h"
+
+#include <beancounter/fast_path.h>
 
 namespace bc
 {
@@ -55,20 +57,41 @@ class Special
 };
 static_assert(kChargedRows <= 16 && !Special{}.any());
 
-struct Site {
+// One line of the cache. All that a charge wants of its site is made ready when it is interned.
+struct alignas(64) Site {
 	Atomic<u64> caller; // an address or a stack; 0: free entry
 	Atomic<u64> cache;
+	u64 amount;		   // of one object, packed (counter.h); 0: not plain
+	u64 slot;		   // what all its slots have in common
+	u64 tag;		   // of the word of a page with its objects (ledger.h); kNoTag: the long way
+	u64 cell;		   // where in a Cells it counts, in bytes
+	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
 	Stride stride;
+	u16 cache_name;
 	ByteKind kind;
 	Special special;
-	u16 cache_name;
-	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
+
+	// Its objects are counted in cells, and in nothing else.
+	bool plain() const { return amount != 0; }
 };
+static_assert(sizeof(Site) == 64 && sizeof(Site) == 1 << BC_SITE_SHIFT);
+
+} // namespace bc
+
+// The table itself, and what a free wants to know of a site. They lie in the module's own memory, so that an address in
+// them is an index and a constant.
+extern "C" {
+extern bc::Site bc_sites[1u << BC_SITE_BITS];
+extern bc::u64 bc_amounts[1u << BC_SITE_BITS];
+}
+
+namespace bc
+{
 
 class Sites
 {
       public:
-	static constexpr u32 kBits = 16;
+	static constexpr u32 kBits = BC_SITE_BITS;
 	static constexpr u32 kPlaces = 1u << kBits;
 	static constexpr u64 kDead = 1;
 
@@ -79,14 +102,22 @@ class Sites
 	BC_HOT SiteIndex intern(Address caller, CacheKey cache)
 	{
 		for (u32 i = place_of(caller, cache);; i = (i + 1) & (kPlaces - 1)) {
-			const u64 seen = table_[i].caller.acquire();
-			if (__builtin_expect(seen == caller.value && table_[i].cache.relaxed() == cache.value, true))
+			const u64 seen = bc_sites[i].caller.acquire();
+			if (__builtin_expect(seen == caller.value && bc_sites[i].cache.relaxed() == cache.value, true))
 				return SiteIndex{i};
 			if (seen == 0)
 				return add(caller, cache);
 		}
 	}
-	const Site &operator[](SiteIndex index) const { return table_[index.value]; }
+	// The site where it is known, and in the first place that is looked at; 0 else.
+	BC_HOT SiteIndex known(Address caller, CacheKey cache) const
+	{
+		const u32 i = place_of(caller, cache);
+		const Site &site = bc_sites[i];
+		return site.caller.acquire() == caller.value && site.cache.relaxed() == cache.value ? SiteIndex{i}
+												    : SiteIndex{};
+	}
+	const Site &operator[](SiteIndex index) const { return bc_sites[index.value]; }
 
 	const char *cache_name(const Site &site) const { return names_[site.cache_name].text; }
 	// Where the object was allocated: the return address, of a stack its first.
@@ -114,17 +145,16 @@ class Sites
 
 	static u32 place_of(Address caller, CacheKey cache)
 	{
-		// Fibonacci hashing; caches differ in the middle bits, callers in the low ones. Place 0 stays free: 0
-		// is "none".
-		const u32 place =
-		    static_cast<u32>(((caller.value ^ cache.value) * 0x9e3779b97f4a7c15ull) >> (64 - kBits));
+		// Callers differ in the low bits, and are spread; caches from bit 8 on. In four instructions the place
+		// of it in the table (trampolines.S). Place 0 stays free: 0 is "none".
+		const u32 hash = static_cast<u32>(caller.value) * BC_SITE_HASH ^ static_cast<u32>(cache.value);
+		const u32 place = (hash >> BC_SITE_HASH_SHIFT & BC_SITE_MASK) >> BC_SITE_SHIFT;
 		return place | (place == 0);
 	}
 	BC_COLD SiteIndex add(Address caller, CacheKey cache);
 	Special special_of(Address caller, const char *cache_name) const;
 	u16 intern_name(const char *name);
 
-	Site *table_ = nullptr;
 	CacheName *names_ = nullptr;
 	u32 names_used_ = 0;
 	Atomic<u32> count_;

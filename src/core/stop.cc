@@ -253,7 +253,7 @@ void Stopper::round(bc_round &round)
 			next = min(next, now + kSlowLookMs);
 		// No memory when it was made: charges went to the accounts until now.
 		if (c.own_cells.relaxed() == nullptr)
-			give_cells(c, static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells))));
+			give_cells(c, make_cells());
 		next = min(next, log_refusals(c, now));
 		if (c.mode.relaxed() != static_cast<u8>(Mode::far)) {
 			leave_near(c);

@@ -215,7 +215,7 @@ void bc_cpu_forget(const void *container)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		cmpxchg(&per_cpu(bc_this_cpu, cpu).last, (void *)container, NULL);
+		cmpxchg(&per_cpu(bc_this_cpu, cpu).last, (void *)container, bc_cpu_nobody);
 }
 
 void bc_current_task(s32 *host_pid, char *comm)

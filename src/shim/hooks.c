@@ -9,7 +9,14 @@
 
 #include "shim.h"
 
+/* Charged last on a CPU that has charged nobody: looks like a container without a namespace (core/container.h). */
+static const u64 bc_nobody[8];
+void *const bc_cpu_nobody = (void *)bc_nobody;
 DEFINE_PER_CPU(struct bc_cpu, bc_this_cpu);
+
+/* Where a container counts that has no cells of its own: kNowhere of core/counter.h. */
+#define BC_NOWHERE (3ull << 62)
+DEFINE_PER_CPU(u64[2], bc_no_cells) = { BC_NOWHERE, BC_NOWHERE };
 
 static void *bc_body_unset(void)
 {
@@ -29,6 +36,12 @@ DEFINE_STATIC_CALL(bc_ftrace_location, no_location);
 	{                                                                                                              \
 		static_call_update(bc_body_##fn, body);                                                                \
 	}
+#define BC_HOOK_ALLOC_CACHE(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_CACHE_LRU(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_CACHE_CALLER(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE_NODE(fn) BC_HOOK_ALLOC(fn)
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn) BC_HOOK_ALLOC(fn)
 #define BC_HOOK_FREE_FIRST(fn)
 #define BC_HOOK_FREE_SECOND(fn)
 #define BC_HOOK_FREE_BULK(fn)
@@ -36,24 +49,35 @@ DEFINE_STATIC_CALL(bc_ftrace_location, no_location);
 #include "hook_table.h"
 #undef BC_HOOK
 
-#define BC_HOOK(fn, kind) extern void bc_tramp_##fn(void);
+#define BC_HOOK(fn, kind)                                                                                              \
+	extern void bc_tramp_flat_##fn(void);                                                                          \
+	extern void bc_tramp_chunks_##fn(void);
 #include "hook_table.h"
 #undef BC_HOOK
 
 #define BC_SET_ALLOC(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_CACHE(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_CACHE_LRU(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_CACHE_CALLER(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE_NODE(fn) bc_set_body_##fn
+#define BC_SET_ALLOC_SIZE_CALLER(fn) bc_set_body_##fn
 #define BC_SET_FREE_FIRST(fn) NULL
 #define BC_SET_FREE_SECOND(fn) NULL
 #define BC_SET_FREE_BULK(fn) NULL
 
 static struct bc_hook {
 	const char *name;
-	void (*trampoline)(void);
+	void (*flat)(void); /* the trampoline, for each kind of ledger */
+	void (*chunks)(void);
 	void (*set_body)(void *body);
 	unsigned long site; /* address of the fentry call */
 	bool attached;
+	unsigned long trampoline; /* the one that is attached */
 	struct ftrace_ops ops;
 } hooks[] = {
-#define BC_HOOK(fn, kind) { .name = #fn, .trampoline = bc_tramp_##fn, .set_body = BC_SET_##kind(fn) },
+#define BC_HOOK(fn, kind)                                                                                              \
+	{ .name = #fn, .flat = bc_tramp_flat_##fn, .chunks = bc_tramp_chunks_##fn, .set_body = BC_SET_##kind(fn) },
 #include "hook_table.h"
 #undef BC_HOOK
 };
@@ -109,9 +133,10 @@ static int attach(struct bc_hook *hook)
 	int ret;
 
 	memset(&hook->ops, 0, sizeof(hook->ops));
+	hook->trampoline = (unsigned long)(bc_core_is_flat() ? hook->flat : hook->chunks);
 	ret = ftrace_set_filter_ip(&hook->ops, hook->site, 0, 0);
 	if (!ret)
-		ret = bc_register_direct(&hook->ops, (unsigned long)hook->trampoline);
+		ret = bc_register_direct(&hook->ops, hook->trampoline);
 	if (ret) {
 		ftrace_free_filter(&hook->ops);
 		if (ret == -EBUSY)
@@ -132,8 +157,11 @@ static int attach(struct bc_hook *hook)
 
 int bc_hooks_attach(void)
 {
-	int i, ret;
+	int i, ret, cpu;
 
+	/* not by its definition: relocations in a module's per-CPU section are not applied (kernel/module/main.c) */
+	for_each_possible_cpu(cpu)
+		per_cpu(bc_this_cpu, cpu).last = bc_cpu_nobody;
 	for (i = 0; i < ARRAY_SIZE(hooks); i++) {
 		ret = attach(&hooks[i]);
 		if (ret)
@@ -169,7 +197,7 @@ int bc_hooks_detach(void)
 		if (!hooks[i].attached)
 			continue;
 		hooks[i].ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
-		if (bc_unregister_direct(&hooks[i].ops, (unsigned long)hooks[i].trampoline)) {
+		if (bc_unregister_direct(&hooks[i].ops, hooks[i].trampoline)) {
 			pr_err("%s: the hook cannot be taken away\n", hooks[i].name);
 			stuck++;
 			continue;

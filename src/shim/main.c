@@ -26,6 +26,10 @@ static unsigned int ledger_mb;
 module_param(ledger_mb, uint, 0444);
 MODULE_PARM_DESC(ledger_mb, "most memory for the ledger in MiB (default 0: no limit); above it objects are not charged and count as missed");
 
+static unsigned int flat_mb = 64;
+module_param(flat_mb, uint, 0444);
+MODULE_PARM_DESC(flat_mb, "most memory in MiB for the ledger as one table of 0.2 % of the memory, made when loading (default 64: machines of up to 32 GiB); larger ones, and such as memory may be added to, get it in pieces as needed");
+
 static char *default_limits = "";
 module_param(default_limits, charp, 0444);
 MODULE_PARM_DESC(default_limits, "bounds of new containers, RESOURCE=BARRIER:LIMIT,... with K, M, G or unlimited (default none), e.g. kmemsize=8M:9M,numproc=200:200");
@@ -92,6 +96,8 @@ static int __init beancounter_init(void)
 
 	config = (struct bc_config){
 		.pages = ledger_pages(),
+		.ram_pages = totalram_pages(),
+		.flat_most = (u64)flat_mb << 20,
 		.ledger_most = (u64)ledger_mb << 20,
 		.cpus = nr_cpu_ids,
 		.max_containers = max_containers,

@@ -19,10 +19,11 @@
 
 #ifndef CONFIG_DYNAMIC_MEMORY_LAYOUT
 /*
- * Where the linear map starts is a constant of such a kernel (neither RANDOMIZE_MEMORY nor 5-level page tables), which then has
- * no variable of this name. The trampolines and the core read it: here it is.
+ * Where the linear map and the array of struct page start are constants of such a kernel (neither RANDOMIZE_MEMORY nor 5-level page
+ * tables), which then has no variables of these names. The trampolines and the core read them: here they are.
  */
 unsigned long page_offset_base __ro_after_init = __PAGE_OFFSET_BASE_L4;
+unsigned long vmemmap_base __ro_after_init = __VMEMMAP_BASE_L4;
 #endif
 
 /* Waking kswapd takes locks: only where the caller of the hooked function allows it. */
@@ -70,7 +71,7 @@ void bc_memory_offer_body(const char *name, void *body)
 void *bc_mem_alloc(unsigned long size, u32 gfp)
 {
 	/* a power of two is aligned to itself, also with slub_debug: mm/slab_common.c */
-	size = roundup_pow_of_two(max(size, 32UL));
+	size = roundup_pow_of_two(max(size, 64UL));
 	if (size > KMALLOC_MAX_CACHE_SIZE) /* 6.1's body takes a slab cache, and there is none */
 		return NULL;
 	return own_body(size, own_gfp(gfp));
@@ -108,8 +109,8 @@ u64 bc_percpu_read(const u64 *percpu, u32 cpu)
 	return cpu_possible(cpu) ? READ_ONCE(*per_cpu_ptr((const u64 __percpu __force *)percpu, cpu)) : 0;
 }
 
-u64 bc_percpu_take(u64 *percpu, u32 cpu);
-u64 bc_percpu_take(u64 *percpu, u32 cpu)
+u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to);
+u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to)
 {
 	u64 *word, value;
 
@@ -117,7 +118,7 @@ u64 bc_percpu_take(u64 *percpu, u32 cpu)
 		return 0;
 	word = per_cpu_ptr((u64 __percpu __force *)percpu, cpu);
 	value = READ_ONCE(*word);
-	WRITE_ONCE(*word, 0);
+	WRITE_ONCE(*word, to);
 	return value;
 }
 

@@ -4,6 +4,8 @@
  */
 #include <linux/kbuild.h>
 #include <linux/gfp.h>
+#include <linux/mm_types.h>
+#include <linux/slab.h>
 #include <linux/sched.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
@@ -32,6 +34,10 @@ int main(void)
 	DEFINE(BC_PID_NS1, offsetof(struct pid, numbers) + sizeof(struct upid) + offsetof(struct upid, ns));
 	OFFSET(BC_CPU_IN_FLIGHT, bc_cpu, in_flight);
 	OFFSET(BC_CPU_LAST, bc_cpu, last);
+	DEFINE(BC_PAGE_STRUCT, sizeof(struct page));
+	OFFSET(BC_PAGE_HEAD, page, compound_head);
+	DEFINE(BC_SLAB_CACHE, BC_SLAB_CACHE_OFFSET);
+	DEFINE(BC_MOST_IN_CACHE, KMALLOC_MAX_CACHE_SIZE);
 	/* in_task() is false where one of these is set: include/linux/preempt.h */
 	DEFINE(BC_NOT_TASK_MASK, NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET);
 	DEFINE(BC_PREEMPT_COUNT, IS_ENABLED(CONFIG_PREEMPT_COUNT));

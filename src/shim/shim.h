@@ -40,6 +40,8 @@ int bc_hooks_attach(void);
 int bc_hooks_detach(void);
 unsigned int bc_hooks_expected(void);
 
+extern void *const bc_cpu_nobody;
+
 /* memory.c: an original past its hook, in case it is the one that our own memory comes from */
 void bc_memory_offer_body(const char *name, void *body);
 

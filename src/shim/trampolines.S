@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where a hooked function's fentry site calls to, by ftrace's direct calls. On entry
+ * The fast paths: where a hooked function's fentry site calls to, by ftrace's direct calls, and what a charge and a free do
+ * where nothing is in the way. On entry of a trampoline
  *
  *   0(%rsp)  returns into the function's body
  *   8(%rsp)  returns to the function's caller
  *
- * with the function's arguments in their registers. %rax, %r10 and %r11 are free: kernels with -mfentry are built without
- * -fipa-ra, and no hooked function takes arguments in them.
+ * with the function's arguments in their registers. All other registers that a call may change are free: kernels with -mfentry are
+ * built without -fipa-ra.
  *
  * Allocation: a task of the host goes on into the body; so does everything in interrupt context, which charges nobody. For a
  * container's task the wrapper takes the function's place. It is entered by RET over the word that returned into the body,
  * not by dropping that word with add and a jump: each call before has pushed an entry on the return stack predictor, and one
  * too many there makes every return up to the system call's end miss (218 cycles for a pair of calls instead of 55, EPYC).
  *
- * Free: %rax is the page's index; if nothing is recorded in the page (ledger.h), into the body. Two loads.
+ * Everything here has its like in the core, in C++, which is the one to read: charge(), free_object(), Ledger::record() and
+ * take(), Sites::intern(), current_container(). These are the same steps for the usual case, in as few instructions as there
+ * are (Documentation/fast-path.md counts them); whatever is not usual goes to the core before anything has been changed, or
+ * after it has been taken back. Nobody calls a trampoline or a wrapper by a pointer, so they begin without ENDBR.
  */
 #include <linux/linkage.h>
+#include <linux/objtool.h>
 #include <asm/nospec-branch.h>
+#include <beancounter/fast_path.h>
 #include <generated/offsets.h>
 
 #if BC_HAVE_PCPU_HOT
@@ -27,12 +33,53 @@
 #define PREEMPT %gs:__preempt_count
 #endif
 
-#define LEDGER_TOP 0
-#define LEDGER_LIMIT 8
-#define CHUNK_SHIFT 9
+#define BC_ZERO_SIZE_PTR 16 /* include/linux/slab.h */
 
-.macro bc_alloc fn
-SYM_FUNC_START(bc_tramp_\fn)
+.macro bc_begin name
+SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
+	ANNOTATE_NOENDBR
+.endm
+
+/* platform::PreemptOff: src/platform/kernel/platform/inline.h */
+.macro bc_section_begin
+#if BC_PREEMPT_COUNT
+	incl	PREEMPT
+#endif
+.endm
+
+/* Jumps to \due where a reschedule is due. */
+.macro bc_section_end due
+#if BC_PREEMPT_COUNT
+	decl	PREEMPT
+	je	\due
+#endif
+.endm
+
+/*
+ * The ledger's word of the page of \object is (\base, \page, 8) afterwards; jumps to \outside if it has none. \kind says how the
+ * ledger was made: flat, or in chunks.
+ */
+.macro bc_find_word kind, object, page, base, scratch, outside
+	mov	\object, \page
+	sub	page_offset_base(%rip), \page
+	shr	$12, \page
+	cmp	bc_ledger + BC_LEDGER_LIMIT(%rip), \page
+	jae	\outside
+	.ifc	\kind, flat
+	mov	bc_ledger + BC_LEDGER_FLAT(%rip), \base
+	.else
+	mov	\page, \scratch
+	shr	$BC_CHUNK_SHIFT, \scratch
+	mov	bc_ledger + BC_LEDGER_TOP(%rip), \base
+	mov	(\base, \scratch, 8), \base
+	and	$((1 << BC_CHUNK_SHIFT) - 1), \page
+	.endif
+.endm
+
+/* ---- allocations */
+
+.macro bc_alloc fn, wrapper, trampoline
+bc_begin \trampoline
 	mov	CURRENT, %rax
 	mov	BC_TASK_THREAD_PID(%rax), %rax
 	test	%rax, %rax		/* an exiting task has none any more */
@@ -44,55 +91,253 @@ SYM_FUNC_START(bc_tramp_\fn)
 .Lcontainer_\@:
 	testl	$BC_NOT_TASK_MASK, PREEMPT
 	jnz	.Lbody_\@
-	lea	bc_wrap_\fn(%rip), %rax
-	mov	%rax, (%rsp)
+	movq	$\wrapper, (%rsp)
 	RET
-SYM_FUNC_END(bc_tramp_\fn)
+SYM_FUNC_END(\trampoline)
 .endm
 
-/* Is anything recorded in the page of the object in \object? Jumps to \no if not. */
-.macro bc_look object, no
-	mov	\object, %rax
-	sub	page_offset_base(%rip), %rax
-	shr	$12, %rax
-	cmp	bc_ledger + LEDGER_LIMIT(%rip), %rax
-	jae	\no
-	mov	%eax, %r10d
-	shr	$CHUNK_SHIFT, %rax
-	mov	bc_ledger + LEDGER_TOP(%rip), %r11
-	mov	(%r11, %rax, 8), %rax
-	and	$((1 << CHUNK_SHIFT) - 1), %r10d
-	cmpq	$0, (%rax, %r10, 8)
-	je	\no
-.endm
-
-.macro bc_free_first fn
-SYM_FUNC_START(bc_tramp_\fn)
-	bc_look	%rdi, .Lbody_\@
+/*
+ * Calls the function that the wrapper stands for. Its first argument is in %rsi afterwards, the flags (\gfp) in %r11, the caller's
+ * address in %rdx: the argument \caller, or `stack`, which is what the function would return to.
+ */
+.macro bc_call_body fn, gfp, caller
+	incq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	cmpl	$0, bc_gates + BC_GATES_SMALL(%rip)
+	jne	bc_gated_\fn		/* asks the bounds first; everything is as at the entry */
+	.ifnc	\caller, stack
+	push	\caller
+	.endif
+	push	\gfp
 	push	%rdi
-	call	bc_free_object
-	pop	%rdi
-.Lbody_\@:
-	RET
-SYM_FUNC_END(bc_tramp_\fn)
-.endm
-
-.macro bc_free_second fn
-SYM_FUNC_START(bc_tramp_\fn)
-	bc_look	%rsi, .Lbody_\@
-	push	%rdi
-	push	%rsi
-	mov	%rsi, %rdi
-	call	bc_free_object
+	call	__SCT__bc_body_\fn
 	pop	%rsi
-	pop	%rdi
-.Lbody_\@:
-	RET
-SYM_FUNC_END(bc_tramp_\fn)
+	pop	%r11
+	.ifnc	\caller, stack
+	pop	%rdx
+	.else
+	mov	(%rsp), %rdx
+	.endif
+
+	/* objtool asks for the key of a static call in the same object. */
+	.pushsection .discard.addressable, "aw"
+	.quad	__SCK__bc_body_\fn
+	.popsection
 .endm
 
-.macro bc_free_bulk fn
-SYM_FUNC_START(bc_tramp_\fn)
+/* A wrapper around a function whose first argument is the object's cache. */
+.macro bc_wrap_cache fn, kind, gfp, caller
+bc_begin bc_wrap_\kind\()_\fn
+	bc_call_body \fn, \gfp, \caller
+	jmp	bc_charge_\kind
+SYM_FUNC_END(bc_wrap_\kind\()_\fn)
+.endm
+
+#if BC_KERNEL_6_12
+#if BC_PAGE_STRUCT != 64 || BC_PAGE_HEAD != BC_SLAB_CACHE
+#error "the way from an object to its cache: struct page and struct slab are laid out differently"
+#endif
+
+/*
+ * ... whose first argument is the size: only the object's page knows its cache. Of a slab of several pages the first has it; in the
+ * others the same word leads to the first, and is odd. The object is there, so its slab stays. What is larger comes from
+ * another function that is hooked, and has been charged there.
+ */
+.macro bc_wrap_size fn, kind, gfp, caller
+bc_begin bc_wrap_\kind\()_\fn
+	bc_call_body \fn, \gfp, \caller
+	cmp	$BC_MOST_IN_CACHE, %rsi
+	ja	.Lno_\@
+	cmp	$BC_ZERO_SIZE_PTR, %rax
+	jbe	.Lno_\@
+	mov	%rax, %rsi
+	sub	page_offset_base(%rip), %rsi
+	shr	$12, %rsi
+	shl	$6, %rsi		/* sizeof(struct page) */
+	add	vmemmap_base(%rip), %rsi
+	mov	BC_SLAB_CACHE(%rsi), %rsi
+	test	$1, %sil
+	jnz	.Ltail_\@
+	jmp	bc_charge_\kind
+.Ltail_\@:
+	mov	BC_SLAB_CACHE - 1(%rsi), %rsi
+	jmp	bc_charge_\kind
+.Lno_\@:
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+SYM_FUNC_END(bc_wrap_\kind\()_\fn)
+.endm
+#endif
+
+/*
+ * charge() for an object that has just been made: %rax. Its cache is in %rsi, the caller's address in %rdx, the flags in %r11,
+ * and on the stack is what the wrapper returns to. Until the add nothing is changed; NULL is outside of the ledger.
+ *
+ * After the add the object is counted, and after the store it is in the ledger: never the other way round. An interrupt in
+ * between charges and frees other objects, in other places. The container and its cells stay, since both are freed after a
+ * grace period and this is a section; a container that loses its cells meanwhile waits one before it relies on that (bounds.h).
+ */
+.macro bc_charge kind
+bc_begin bc_charge_\kind
+	bc_section_begin
+
+	/* the page's word */
+	bc_find_word \kind, %rax, %rdi, %r8, %r10, .Lslow_\@
+	mov	(%r8, %rdi, 8), %r8
+
+	/* current_container(): is it the one that this CPU charged last? */
+	mov	CURRENT, %rdi
+	mov	BC_TASK_THREAD_PID(%rdi), %rdi
+	test	%rdi, %rdi
+	jz	.Lslow_\@
+	mov	BC_PID_NS1(%rdi), %rdi
+	mov	%gs:(bc_this_cpu + BC_CPU_LAST), %r9
+	cmp	%rdi, BC_CONTAINER_NS(%r9)
+	jne	.Lslow_\@
+
+	/* Sites::intern(): is it in its first place? */
+	imul	$BC_SITE_HASH, %edx, %edi
+	xor	%esi, %edi
+	shr	$BC_SITE_HASH_SHIFT, %edi
+	and	$BC_SITE_MASK, %edi
+	cmp	%rdx, bc_sites + BC_SITE_CALLER(%rdi)
+	jne	.Lslow_\@
+	cmp	%rsi, bc_sites + BC_SITE_CACHE(%rdi)
+	jne	.Lslow_\@
+
+	/* Ledger::record(): an array of this cache's stride, and an empty place. A site that is not plain has no such tag. */
+	mov	bc_sites + BC_SITE_TAG(%rdi), %rcx
+	xor	%rcx, %r8
+	test	$BC_WORD_TAG, %r8b
+	jne	.Lslow_\@
+	mov	%eax, %r10d
+	and	$0xfff, %r10d
+	shr	%cl, %r10d		/* by the low five bits of the tag */
+	cmpq	$0, (%r8, %r10, 8)
+	jne	.Lslow_\@
+
+	/* count, and take it back where the cell wants more than that */
+	mov	BC_CONTAINER_CELLS(%r9), %rcx
+	add	bc_sites + BC_SITE_CELL(%rdi), %rcx
+	mov	bc_sites + BC_SITE_AMOUNT(%rdi), %rdx
+	add	%rdx, %gs:(%rcx)
+	js	.Lback_\@
+
+	/* the slot: its birth, and what it has in common with the site's and the owner's others */
+	mov	jiffies + 1(%rip), %ecx
+	and	$((1 << BC_SLOT_BIRTH_BITS) - 1), %ecx
+	shl	$BC_SLOT_BIRTH, %rcx
+	or	bc_sites + BC_SITE_SLOT(%rdi), %rcx
+	or	BC_CONTAINER_OWNER(%r9), %rcx
+	mov	%rcx, (%r8, %r10, 8)
+
+	bc_section_end .Ldue_\@
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+
+.Lback_\@:
+	sub	%rdx, %gs:(%rcx)
+	mov	bc_sites + BC_SITE_CALLER(%rdi), %rdx
+.Lslow_\@:
+	bc_section_end .Lcharged_\@	/* has a section of its own, whose end sees what is due */
+.Lcharged_\@:
+	mov	%rax, %rdi
+	mov	%r11d, %ecx
+	jmp	bc_charged
+.Ldue_\@:
+	push	%rax
+	call	bc_resched
+	pop	%rax
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+SYM_FUNC_END(bc_charge_\kind)
+.endm
+
+/* ---- frees */
+
+.macro bc_save second
+	push	%rdi
+	.if	\second
+	push	%rsi
+	.endif
+.endm
+
+.macro bc_restore second
+	.if	\second
+	pop	%rsi
+	.endif
+	pop	%rdi
+.endm
+
+/*
+ * free_object() for the object in \object, whose lower half is \low; \second: it is the function's second argument. A page where
+ * nothing is recorded is left at once. Else the page's word is read again: what it led to before the section began may be
+ * gone, but the section keeps what it leads to now.
+ *
+ * The slot is read, its account counted down, and the place cleared: nobody else writes it (ledger.h). While somebody takes
+ * objects out of the ledger, bc_free_cells has none but such cells as show a sign, and so has a container that has lost its
+ * own, and the account of a slot whose site is not plain. Then the count is taken back, and where nobody takes objects, which is
+ * looked at within the section as take() does, the place is cleared and the core gives back what the slot stands for.
+ */
+.macro bc_free fn, kind, object, low, second
+bc_begin bc_tramp_\kind\()_\fn
+	bc_find_word \kind, \object, %rax, %r11, %r10, .Lbody_\@
+	cmpq	$0, (%r11, %rax, 8)
+	jne	.Lrecorded_\@
+.Lbody_\@:
+	RET
+.Lrecorded_\@:
+	bc_section_begin
+	mov	(%r11, %rax, 8), %rax
+	test	$BC_WORD_ARRAY, %al
+	jz	.Lslow_\@
+	mov	%eax, %ecx
+	mov	\low, %edx
+	and	$~BC_WORD_TAG, %rax
+	and	$0xfff, %edx
+	shr	%cl, %edx		/* by the low five bits of the tag */
+	mov	(%rax, %rdx, 8), %r10
+	test	%r10, %r10
+	jle	.Ldone_\@		/* Slot::empty() */
+	movzwl	%r10w, %ecx
+	mov	bc_amounts(, %rcx, 8), %rcx
+	shr	$BC_SLOT_ACCOUNT, %r10
+	mov	bc_free_cells(%rip), %r11
+	mov	(%r11, %r10, 8), %r11
+	sub	%rcx, %gs:(%r11)
+	js	.Lback_\@
+	movq	$0, (%rax, %rdx, 8)
+.Ldone_\@:
+	bc_section_end .Ldue_\@
+	RET
+
+.Lback_\@:
+	add	%rcx, %gs:(%r11)
+	cmpl	$0, bc_ledger + BC_LEDGER_EXCLUSIVE(%rip)
+	jne	.Lslow_\@
+	bc_save	\second
+	mov	(%rax, %rdx, 8), %rdi
+	movq	$0, (%rax, %rdx, 8)
+	call	bc_uncharge
+	bc_restore \second
+	jmp	.Ldone_\@
+.Lslow_\@:
+	bc_save	\second
+	.if	\second
+	mov	\object, %rdi
+	.endif
+	call	bc_free_object
+	bc_restore \second
+	jmp	.Ldone_\@
+.Ldue_\@:
+	bc_save	\second
+	call	bc_resched
+	bc_restore \second
+	RET
+SYM_FUNC_END(bc_tramp_\kind\()_\fn)
+.endm
+
+.macro bc_free_bulk fn, kind
+bc_begin bc_tramp_\kind\()_\fn
 	push	%rdi
 	push	%rsi
 	push	%rdx
@@ -103,14 +348,43 @@ SYM_FUNC_START(bc_tramp_\fn)
 	pop	%rsi
 	pop	%rdi
 	RET
-SYM_FUNC_END(bc_tramp_\fn)
+SYM_FUNC_END(bc_tramp_\kind\()_\fn)
 .endm
 
-#define BC_HOOK_ALLOC(fn) bc_alloc fn
-#define BC_HOOK_FREE_FIRST(fn) bc_free_first fn
-#define BC_HOOK_FREE_SECOND(fn) bc_free_second fn
-#define BC_HOOK_FREE_BULK(fn) bc_free_bulk fn
-#define BC_HOOK(fn, kind) BC_HOOK_##kind(fn);
+/* ---- one of each for the two kinds of ledger; hooks.c attaches those of the one that there is */
+
+.macro bc_alloc_cache fn, kind, gfp, caller
+	bc_wrap_cache \fn, \kind, \gfp, \caller
+	bc_alloc \fn, bc_wrap_\kind\()_\fn, bc_tramp_\kind\()_\fn
+.endm
+
+.macro bc_alloc_size fn, kind, gfp, caller
+	bc_wrap_size \fn, \kind, \gfp, \caller
+	bc_alloc \fn, bc_wrap_\kind\()_\fn, bc_tramp_\kind\()_\fn
+.endm
 
 	.text
+	bc_charge flat
+	bc_charge chunks
+
+#define BC_HOOK_ALLOC(fn, kind) bc_alloc fn, bc_wrap_##fn, bc_tramp_##kind##_##fn
+#define BC_HOOK_ALLOC_CACHE(fn, kind) bc_alloc_cache fn, kind, %rsi, stack
+#define BC_HOOK_ALLOC_CACHE_LRU(fn, kind) bc_alloc_cache fn, kind, %rdx, stack
+#define BC_HOOK_ALLOC_CACHE_CALLER(fn, kind) bc_alloc_cache fn, kind, %rsi, %r8
+#define BC_HOOK_ALLOC_SIZE(fn, kind) bc_alloc_size fn, kind, %rsi, stack
+#if BC_SLAB_BUCKETS
+#define BC_HOOK_ALLOC_SIZE_NODE(fn, kind) bc_alloc_size fn, kind, %rdx, stack
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn, kind) bc_alloc_size fn, kind, %rdx, %r8
+#else
+#define BC_HOOK_ALLOC_SIZE_NODE(fn, kind) bc_alloc_size fn, kind, %rsi, stack
+#define BC_HOOK_ALLOC_SIZE_CALLER(fn, kind) bc_alloc_size fn, kind, %rsi, %rcx
+#endif
+#define BC_HOOK_FREE_FIRST(fn, kind) bc_free fn, kind, %rdi, %edi, 0
+#define BC_HOOK_FREE_SECOND(fn, kind) bc_free fn, kind, %rsi, %esi, 1
+#define BC_HOOK_FREE_BULK(fn, kind) bc_free_bulk fn, kind
+
+#define BC_HOOK(fn, what) BC_HOOK_##what(fn, flat);
+#include "hook_table.h"
+#undef BC_HOOK
+#define BC_HOOK(fn, what) BC_HOOK_##what(fn, chunks);
 #include "hook_table.h"

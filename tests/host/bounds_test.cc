@@ -88,7 +88,7 @@ TEST_F(Bound, FarItCountsInCellsAndComesNearByItself)
 	bound("kmemsize 4M 4M");
 	work();
 	EXPECT_EQ(c->mode.relaxed(), static_cast<u8>(Mode::far));
-	EXPECT_NE(c->cells.relaxed(), nullptr);
+	EXPECT_TRUE(c->has_cells());
 	EXPECT_EQ(gates.small.relaxed(), 0u) << "the fast path is the fast path again";
 	u64 count = 0;
 	std::vector<u64> objects;

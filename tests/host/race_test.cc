@@ -279,7 +279,7 @@ TEST_F(Race, ZeroOfAStoppedContainerIsTheEnd)
 		std::vector<std::vector<u64>> mine(kThreads);
 		for (u32 i = 0; i < 300; ++i) {
 			host::set_cpu(i % config_.cpus); // so that cells are above zero when the frees begin
-			const Cache &cache = i % 4 == 0 ? k8k_ : k1k_;
+			const Cache &cache = i / config_.cpus % 4 == 0 ? k8k_ : k1k_;
 			const u64 object = slabs_.make(cache.key, cache.stride);
 			charged(ns(1), object, kText, cache.cache_key());
 			mine[i % kThreads].push_back(object);
@@ -510,7 +510,7 @@ TEST_F(Race, CellsThatComeLate)
 		const void *space = ns(static_cast<u64>(round) + 1);
 		host::fail(host::Kind::percpu, 1);
 		Container *c = start(space);
-		ASSERT_EQ(c->cells.relaxed(), nullptr);
+		ASSERT_FALSE(c->has_cells());
 		together(
 		    kThreads,
 		    [&](u32 cpu) {
@@ -522,7 +522,7 @@ TEST_F(Race, CellsThatComeLate)
 			    }
 		    },
 		    [&] { work(); });
-		ASSERT_NE(c->cells.relaxed(), nullptr);
+		ASSERT_TRUE(c->has_cells());
 		ASSERT_EQ(held(*c).objects, 25 * kThreads);
 		drop_all(*c);
 		ASSERT_EQ(raw_held(*c), Raw{});

@@ -10,7 +10,7 @@ Raw raw_held(const Container &c, ByteKind kind)
 {
 	Raw sum{c.accounts[at(charged_as(kind))].held(), c.objects[static_cast<size_t>(kind)].relaxed()};
 	if (const Cells *cells = c.own_cells.acquire(); cells != nullptr) {
-		for (u32 cpu = 0; cpu < platform::kMostCpus; ++cpu) {
+		for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
 			const Unpacked part =
 			    unpack(platform::percpu_read(&cells->packed[static_cast<size_t>(kind)], cpu));
 			sum.bytes += part.bytes;

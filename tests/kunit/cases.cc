@@ -245,7 +245,7 @@ const char *birth_is_the_kernels_clock(Container &)
 const char *percpu_words_add_up(Container &)
 {
 	struct PerCpu {
-		Cells *cells = static_cast<Cells *>(bc_percpu_alloc(sizeof(Cells)));
+		Cells *cells = make_cells();
 		~PerCpu() { bc_percpu_free(cells); }
 	} own;
 	BCT_CHECK(own.cells != nullptr);
@@ -254,19 +254,26 @@ const char *percpu_words_add_up(Container &)
 		const u64 amount = i % 3 == 0 ? u64{0} - pack(Stride{i}) : pack(Stride{i});
 		expected += amount;
 		platform::PreemptOff section;
-		platform::percpu_add_return(&own.cells->packed[1], amount);
+		platform::percpu_add(&own.cells->packed[1], amount);
 	}
 	u64 sum = 0;
 	for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
-		sum += platform::percpu_read(&own.cells->packed[1], cpu);
-		BCT_CHECK(platform::percpu_read(&own.cells->packed[0], cpu) == 0);
+		sum += platform::percpu_read(&own.cells->packed[1], cpu) - kMiddle;
+		BCT_CHECK(platform::percpu_read(&own.cells->packed[0], cpu) == kMiddle);
 	}
 	BCT_CHECK(sum == expected);
 	{
 		platform::PreemptOff section;
-		const u64 before = platform::percpu_add_return(&own.cells->packed[0], 0);
-		BCT_CHECK(before == 0);
-		BCT_CHECK(platform::percpu_add_return(&own.cells->packed[0], pack(Stride{192})) == pack(Stride{192}));
+		u64 *word = &own.cells->packed[0];
+		BCT_CHECK(!platform::percpu_add(word, kMiddle - 1));
+		BCT_CHECK(platform::percpu_add(word, 1));
+		BCT_CHECK(platform::percpu_swap(word, kMiddle) == 2 * kMiddle);
+		BCT_CHECK(platform::percpu_add(word, u64{0} - kMiddle - 1));
+		BCT_CHECK(platform::percpu_swap(word, kMiddle) == ~u64{0});
+	}
+	for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
+		for (size_t kind = 0; kind < kByteKinds; ++kind)
+			BCT_CHECK(platform::percpu_read(&no_cells()->packed[kind], cpu) == kNowhere);
 	}
 	return nullptr;
 }
@@ -274,10 +281,10 @@ const char *percpu_words_add_up(Container &)
 const char *cells_are_folded(Container &c)
 {
 	const auto kind = static_cast<size_t>(ByteKind::kmemsize);
-	BCT_CHECK(c.cells.relaxed() != nullptr);
-	auto add = [&](u64 amount) {
+	BCT_CHECK(c.has_cells());
+	auto add = [&](Stride stride, s64 objects) {
 		platform::PreemptOff section;
-		count(c, ByteKind::kmemsize, amount);
+		count(c, ByteKind::kmemsize, stride, objects);
 	};
 	auto small = [&] {
 		for (u32 cpu = 0; cpu < containers.cpus(); ++cpu) {
@@ -287,37 +294,38 @@ const char *cells_are_folded(Container &c)
 		return true;
 	};
 	for (u32 i = 1; i <= 300; ++i) {
-		add(pack(Stride{1024}));
+		add(Stride{1024}, 1);
 		BCT_CHECK(small());
 		BCT_CHECK(raw_held(c).bytes == s64{i} * 1024 && raw_held(c).objects == i);
 	}
 	BCT_CHECK(c.accounts[kind].held() != 0);
 	BCT_CHECK(maxheld(c, ByteKind::kmemsize) == 300 * 1024);
 	for (u32 i = 0; i < 300; ++i)
-		add(u64{0} - pack(Stride{1024}));
+		add(Stride{1024}, -1);
 	BCT_CHECK(small());
 	BCT_CHECK(raw_held(c).bytes == 0 && raw_held(c).objects == 0);
 	BCT_CHECK(held(c).bytes == 0 && maxheld(c, ByteKind::kmemsize) == 300 * 1024);
-	add(u64{0} - pack(Stride{4 << 20})); // one that is larger than any batch, and below zero
+	add(Stride{4 << 20}, -1); // one that is larger than any batch, and below zero
 	BCT_CHECK(small() && raw_held(c).bytes == -(4 << 20) && held(c).bytes == 0);
-	add(pack(Stride{4 << 20}));
+	add(Stride{4 << 20}, 1);
 	BCT_CHECK(raw_held(c).bytes == 0 && raw_held(c).objects == 0);
 	return nullptr;
 }
 
 const char *counts_without_cells(Container &c)
 {
-	Cells *cells = c.cells.exchange(nullptr);
+	Cells *cells = c.cells.relaxed();
+	containers.set_cells(c, nullptr);
 	{
 		platform::PreemptOff section;
-		count(c, ByteKind::dcachesize, pack(Stride{192}));
+		count(c, ByteKind::dcachesize, Stride{192}, 1);
 	}
 	const bct_sum without = raw_held(c);
-	c.cells.release(cells);
+	containers.set_cells(c, cells);
 	BCT_CHECK(without.bytes == 192 && without.objects == 1);
 	{
 		platform::PreemptOff section;
-		count(c, ByteKind::dcachesize, u64{0} - pack(Stride{192}));
+		count(c, ByteKind::dcachesize, Stride{192}, -1);
 	}
 	BCT_CHECK(raw_held(c).bytes == 0 && raw_held(c).objects == 0);
 	return nullptr;

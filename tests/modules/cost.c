@@ -7,6 +7,7 @@
 #include <linux/irqflags.h>
 #include <linux/module.h>
 #include <linux/proc_fs.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <asm/msr.h>
@@ -84,6 +85,7 @@ static u64 least(void (*run)(void), int times)
 		unsigned long flags;
 		u64 start, took;
 
+		cond_resched(); /* a reschedule that is due shows at the end of every section */
 		local_irq_save(flags);
 		start = rdtsc_ordered();
 		for (i = 0; i < times; i++)

@@ -7,6 +7,9 @@
 
 #include <platform/inline.h>
 
+#include "../../core/counter.h"
+
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +23,16 @@ namespace bc::platform
 thread_local Thread this_thread;
 bc_cpu cpus[kMostCpus];
 bool jitter_wanted = false;
+
+namespace
+{
+struct NoCells {
+	u64 words[kMostCpus * kPerCpuUnit / sizeof(u64)];
+	NoCells() { std::fill(std::begin(words), std::end(words), kNowhere); }
+};
+NoCells g_no_cells;
+} // namespace
+u64 *no_cells() { return g_no_cells.words; }
 
 void jitter_now()
 {
@@ -188,6 +201,10 @@ void reset()
 		if (__atomic_load_n(&cpu.in_flight, __ATOMIC_RELAXED) != 0)
 			die("a wrapper was left in flight");
 		__atomic_store_n(&cpu.last, nullptr, __ATOMIC_RELAXED);
+	}
+	for (const bc::u64 &word : bc::platform::g_no_cells.words) {
+		if (__atomic_load_n(&word, __ATOMIC_RELAXED) != bc::kNowhere)
+			die("what was added to no_cells() was not taken back");
 	}
 	this_thread = Thread{};
 	t_true_caller = 0;

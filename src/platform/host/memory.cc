@@ -92,7 +92,7 @@ extern "C" {
 
 void *bc_page_alloc(bc_u32) { return make(Kind::page, bc::kPageSize, bc::kPageSize); }
 void bc_page_free(void *page) { unmake(Kind::page, page); }
-void *bc_mem_alloc(unsigned long size, bc_u32) { return make(Kind::mem, 32, size); }
+void *bc_mem_alloc(unsigned long size, bc_u32) { return make(Kind::mem, 64, size); }
 void bc_mem_free(void *mem) { unmake(Kind::mem, mem); }
 
 void *bc_big_alloc(unsigned long size)

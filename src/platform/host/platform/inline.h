@@ -62,23 +62,29 @@ inline void set_cpu_last(void *last) { __atomic_store_n(&cpus[this_thread.cpu].l
 
 // A per-CPU pointer is the address of CPU 0's copy.
 inline u64 *percpu_word(u64 *percpu, u32 cpu) { return percpu + cpu * (kPerCpuUnit / sizeof(u64)); }
-inline u64 percpu_add_return(u64 *percpu, u64 value)
+inline bool percpu_add(u64 *percpu, u64 value)
 {
 	jitter();
 	const u64 sum = __atomic_add_fetch(percpu_word(percpu, this_thread.cpu), value, __ATOMIC_RELAXED);
 	jitter();
-	return sum;
+	return static_cast<s64>(sum) < 0;
+}
+inline u64 percpu_swap(u64 *percpu, u64 value)
+{
+	jitter();
+	return __atomic_exchange_n(percpu_word(percpu, this_thread.cpu), value, __ATOMIC_RELAXED);
 }
 inline u64 percpu_read(const u64 *percpu, u32 cpu)
 {
 	return __atomic_load_n(percpu + cpu * (kPerCpuUnit / sizeof(u64)), __ATOMIC_RELAXED);
 }
 
-inline u64 percpu_take(u64 *percpu, u32 cpu)
+inline u64 percpu_replace(u64 *percpu, u32 cpu, u64 value)
 {
 	jitter();
-	return __atomic_exchange_n(percpu_word(percpu, cpu), u64{0}, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(percpu_word(percpu, cpu), value, __ATOMIC_RELAXED);
 }
+u64 *no_cells(); // host.cc
 
 // Numbers of this machine's own.
 inline constexpr u32 kGfpHigh = 1;

@@ -72,12 +72,18 @@ inline void set_cpu_last(void *last)
 	asm volatile("movq %0, %%gs:bc_this_cpu+" BC_STRING(BC_CPU_LAST)::"r"(last) : "memory");
 }
 
-// Adds to this CPU's copy of a per-CPU word and returns the sum. One instruction: an interrupt sees it before or after.
-inline u64 percpu_add_return(u64 *percpu, u64 value)
+// Adds to this CPU's copy of a per-CPU word, and tells its sign then. One instruction: an interrupt sees it before or
+// after.
+inline bool percpu_add(u64 *percpu, u64 value)
 {
-	u64 before = value;
-	asm volatile("xaddq %0, %%gs:%1" : "+r"(before), "+m"(*percpu)::"memory");
-	return before + value;
+	bool negative;
+	asm volatile("addq %2, %%gs:%1" : "=@ccs"(negative), "+m"(*percpu) : "r"(value) : "memory");
+	return negative;
+}
+inline u64 percpu_swap(u64 *percpu, u64 value)
+{
+	asm volatile("xchgq %0, %%gs:%1" : "+r"(value), "+m"(*percpu)::"memory");
+	return value;
 }
 
 // Another CPU's copy, for sums.
@@ -101,9 +107,13 @@ inline const void *current_namespace()
 	return *reinterpret_cast<const void *const *>(pid + BC_PID_NS1);
 }
 
-// Takes what is in another CPU's copy, when nobody adds to it any more.
-extern "C" u64 bc_percpu_take(u64 *percpu, u32 cpu);
-inline u64 percpu_take(u64 *percpu, u32 cpu) { return bc_percpu_take(percpu, cpu); }
+// Replaces what is in another CPU's copy, when nobody adds to it.
+extern "C" u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 value);
+inline u64 percpu_replace(u64 *percpu, u32 cpu, u64 value) { return bc_percpu_replace(percpu, cpu, value); }
+
+// Per-CPU words that hold kNowhere (src/core/counter.h): src/shim/hooks.c.
+extern "C" u64 bc_no_cells[];
+inline u64 *no_cells() { return bc_no_cells; }
 
 // What an allocation may do for its memory: include/linux/gfp_types.h
 inline constexpr u32 kGfpHigh = BC_GFP_HIGH;
@@ -130,8 +140,7 @@ inline void *pointer_of(u64 word) { return reinterpret_cast<void *>(word); }
 inline u64 page_index(u64 address) { return (address - page_offset_base) >> kPageShift; }
 inline u64 page_address(u64 index) { return page_offset_base + (index << kPageShift); }
 
-static_assert(BC_HZ * kBirthUnitMs % 1000 == 0, "a birth's unit is a whole number of jiffies");
-inline Birth birth_now() { return Birth{static_cast<u32>(jiffies / (BC_HZ * kBirthUnitMs / 1000))}; }
+inline Birth birth_now() { return Birth{static_cast<u32>(jiffies >> kBirthJiffiesShift)}; }
 
 // The cache of a slab object, nullptr where its page belongs to no slab. Does what virt_to_slab() does.
 extern "C" const void *bc_cache_of(const void *object);

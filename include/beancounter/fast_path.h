@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What src/shim/trampolines.S knows of the core's data: offsets and bits, for the fast paths that are written in assembly. The
+ * core says the same in C++ and compares it with this by static_assert (src/core/hooks.cc).
+ */
+#ifndef BEANCOUNTER_FAST_PATH_H
+#define BEANCOUNTER_FAST_PATH_H
+
+/* struct Ledger (ledger.h) */
+#define BC_LEDGER_FLAT 0
+#define BC_LEDGER_LIMIT 8
+#define BC_LEDGER_TOP 16
+#define BC_LEDGER_EXCLUSIVE 24
+#define BC_CHUNK_SHIFT 9
+
+/* A page's word that leads to an array: its address, aligned to 64; this flag; and the shift in the low five bits. */
+#define BC_WORD_ARRAY 32
+#define BC_WORD_TAG 63
+
+/* struct Container (container.h) */
+#define BC_CONTAINER_NS 0
+#define BC_CONTAINER_CELLS 8
+#define BC_CONTAINER_OWNER 16
+
+/* struct Gates (bounds.h) */
+#define BC_GATES_SMALL 4
+
+/* struct Site (site.h) and its place in the table */
+#define BC_SITE_CALLER 0
+#define BC_SITE_CACHE 8
+#define BC_SITE_AMOUNT 16
+#define BC_SITE_SLOT 24
+#define BC_SITE_TAG 32
+#define BC_SITE_CELL 40
+#define BC_SITE_SHIFT 6 /* log2 of its size */
+#define BC_SITE_BITS 15
+#define BC_SITE_HASH 0x61c88647
+#define BC_SITE_HASH_SHIFT 2 /* from the hash to an offset in the table, masked */
+#define BC_SITE_MASK (((1 << BC_SITE_BITS) - 1) << BC_SITE_SHIFT)
+
+/* class Slot (slot.h): site, birth, account, from the low end */
+#define BC_SLOT_BIRTH 16
+#define BC_SLOT_BIRTH_BITS 29
+#define BC_SLOT_ACCOUNT 45
+
+#endif
