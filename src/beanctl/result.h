@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <memory>
 #include <string>
 
 namespace beanctl
@@ -32,9 +33,9 @@ struct Result {
 bool is_good(const std::string &verdict);
 
 // Of a job's answer that is no error.
-Result judged(const Command &command, Json answer);
+std::unique_ptr<Result> judged(const Command &command, Json answer);
 // Where there was no trial, or none that came to its end.
-Result unjudged(const Command &command, const std::string &why);
+std::unique_ptr<Result> unjudged(const Command &command, const std::string &why);
 
 JunitCase junit_case(const Command &command, const Result &result);
 

@@ -76,15 +76,15 @@ class Each(InContainers):
         done = self.beanctl("check", "--each", commands, "--timeout", "1")
         self.assertEqual([row[1] for row in self.rows(done.stdout)], ["timeout", "2"])
 
-    def test_nothing_of_one_is_in_another(self):
+    def test_nothing_of_ours_or_another_is_in_it(self):
         # When the last one has begun, which has all others' files to inherit.
         begun = os.path.join(self.folder, "begun")
-        command = "ls /proc/1/fd | wc -l; ls -l /proc/1/fd | grep -c pidfd; ls /proc/$$/fd; exit 1"
+        command = "ls /proc/1/fd | wc -l; ls -l /proc/1/fd | grep -c pidfd; grep SigBlk /proc/$$/status; ls /proc/$$/fd; exit 1"
         done = self.beanctl("check", "--jobs", "3", "--each", self.lines(
             f"until [ -e {begun} ]; do sleep 0.01; done; {command}", f"until [ -e {begun} ]; do sleep 0.01; done; {command}",
             f": >{begun}; {command}"))
-        first, second, third = (part.split("\n")[1:6] for part in done.stdout.split("\nfailed")[1:])
-        self.assertEqual(first[1:], ["    | 0", "    | 0", "    | 1", "    | 2"], done.stdout)
+        first, second, third = (part.split("\n")[1:7] for part in done.stdout.split("\nfailed")[1:])
+        self.assertEqual(first[1:], ["    | 0", "    | SigBlk:\t" + "0" * 16, "    | 0", "    | 1", "    | 2"], done.stdout)
         self.assertEqual((first, first), (second, third), done.stdout)
 
     def test_a_folder(self):
@@ -93,7 +93,7 @@ class Each(InContainers):
         self.file("tests/README", "no test")
         os.mkdir(os.path.join(self.folder, "tests/folder"))
         tests, log = (os.path.join(self.folder, name) for name in ("tests", "new/log"))
-        done = self.beanctl("check", "--each", tests, "--log", log)
+        done = self.beanctl("check", "--each", tests, "--log", log, input="not for them\n")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertEqual(self.rows(done.stdout), [("clean", "0", "a"), ("failed", "1", "b"), ("skipped", "4", "c")])
         self.assertEqual(done.stdout.splitlines()[3], f"    {log}/2-b.log")
@@ -111,6 +111,8 @@ class Each(InContainers):
         self.assertEqual(self.rows(done.stdout), [("skipped", "4", "net:one"), ("failed", "1", "ipc:sub/lost_mode.sh"),
                                                   ("failed", "-", "net:gone"), ("no_verdict", "timeout", "ipc:slow")])
         self.assertIn("not executed: No such file", done.stdout)
+        # The settings' second, not the 45 of a collection without.
+        self.assertLess(float(re.search(r"(?m)^no_verdict +timeout +([0-9.]+)", done.stdout)[1]), 45)
 
     def test_blind_is_what_ran_meanwhile(self):
         def lose():
