@@ -39,6 +39,8 @@ std::string end_of(const Json &check)
 
 } // namespace
 
+Result::Result() = default;
+
 bool is_good(const std::string &verdict) { return verdict == "clean" || verdict == "held" || verdict == "skipped"; }
 
 std::unique_ptr<Result> unjudged(const Command &command, const std::string &why)

@@ -16,6 +16,7 @@ namespace beanctl
 
 // A row of the report.
 struct Result {
+	Result();	     // the JSON library may throw there
 	std::string verdict; // clean, held, leaked, failed, skipped, no_verdict
 	std::string summary; // one line
 	std::string end;     // of the command: exit status, signal, timeout; empty: nothing is known

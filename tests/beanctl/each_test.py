@@ -79,7 +79,7 @@ class Each(InContainers):
     def test_nothing_of_ours_or_another_is_in_it(self):
         # When the last one has begun, which has all others' files to inherit.
         begun = os.path.join(self.folder, "begun")
-        command = "ls /proc/1/fd | wc -l; ls -l /proc/1/fd | grep -c pidfd; grep SigBlk /proc/$$/status; ls /proc/$$/fd; exit 1"
+        command = "ls /proc/1/fd | wc -l; ls -l /proc/1/fd | grep -c pidfd; grep SigBlk /proc/self/status; ls /proc/$$/fd; exit 1"
         done = self.beanctl("check", "--jobs", "3", "--each", self.lines(
             f"until [ -e {begun} ]; do sleep 0.01; done; {command}", f"until [ -e {begun} ]; do sleep 0.01; done; {command}",
             f": >{begun}; {command}"))
