@@ -63,7 +63,7 @@ class Batch
 	void start();
 	void wait();
 	void finish(Job &job);
-	void keep(const Job &job, Result result);
+	void keep(const Job &job, std::unique_ptr<Result> result);
 	void interrupt();
 	void tell(size_t index);
 	void tell_heading() const;
@@ -75,7 +75,7 @@ class Batch
 
 	const CheckOptions &options_;
 	std::vector<Command> commands_;
-	std::vector<std::optional<Result>> results_;
+	std::vector<std::unique_ptr<Result>> results_;
 	std::vector<std::unique_ptr<Job>> jobs_;
 	size_t next_ = 0; // to be started
 	size_t told_ = 0; // in the order of the source
@@ -155,18 +155,22 @@ void Batch::finish(Job &job)
 		       : unjudged(commands_[index], answer["error"].get<std::string>()));
 }
 
-void Batch::keep(const Job &job, Result result)
+void Batch::keep(const Job &job, std::unique_ptr<Result> result)
 {
-	result.log = job.log();
-	result.output = is_good(result.verdict) ? "" : job.output();
+	result->log = job.log();
+	result->output = is_good(result->verdict) ? "" : job.output();
 	results_[job.number() - 1] = std::move(result);
 }
 
 void Batch::interrupt()
 {
 	interrupted_ = true;
-	for (const auto &job : jobs_)
-		keep(*job, unjudged(commands_[job->number() - 1], "interrupted"));
+	for (const auto &job : jobs_) {
+		if (job->take())
+			finish(*job);
+		else
+			keep(*job, unjudged(commands_[job->number() - 1], "interrupted"));
+	}
 	jobs_.clear();
 	for (size_t i = 0; i < results_.size(); ++i) {
 		if (!results_[i])

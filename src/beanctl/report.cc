@@ -216,9 +216,11 @@ Table objects_table(const Records &objects, const Look &look, const Symbols &sym
 Table leaks_table(const std::vector<Container> &all, LeakRows rows, const Look &look, const Symbols &symbols)
 {
 	std::vector<std::pair<unsigned, Records>> files;
+	files.reserve(all.size());
 	for (const Container &c : all)
 		files.emplace_back(c.id, container_file(c, "leaks"));
 	std::vector<const Records *> records;
+	records.reserve(files.size());
 	for (const auto &[id, leaks] : files)
 		records.push_back(&leaks);
 	const auto lines = source_lines(records, symbols);

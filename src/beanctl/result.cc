@@ -39,42 +39,44 @@ std::string end_of(const Json &check)
 
 } // namespace
 
+Result::Result() = default;
+
 bool is_good(const std::string &verdict) { return verdict == "clean" || verdict == "held" || verdict == "skipped"; }
 
-Result unjudged(const Command &command, const std::string &why)
+std::unique_ptr<Result> unjudged(const Command &command, const std::string &why)
 {
-	Result result;
-	result.verdict = "no_verdict";
-	result.summary = why;
-	result.tell = true;
-	result.check = {
-	    {"name", command.name},	   {"result", result.verdict}, {"container", nullptr}, {"leaked", 0},
-	    {"command", command.words},	   {"exit", kNoVerdict},       {"verdict", nullptr},   {"no_verdict", why},
-	    {"blind", Json::array()},	   {"status", nullptr},	       {"signal", nullptr},    {"timed_out", false},
+	auto result = std::make_unique<Result>();
+	result->verdict = "no_verdict";
+	result->summary = why;
+	result->tell = true;
+	result->check = {
+	    {"name", command.name},	   {"result", result->verdict}, {"container", nullptr}, {"leaked", 0},
+	    {"command", command.words},	   {"exit", kNoVerdict},	{"verdict", nullptr},	{"no_verdict", why},
+	    {"blind", Json::array()},	   {"status", nullptr},		{"signal", nullptr},	{"timed_out", false},
 	    {"kernel_log", Json::array()}, {"seconds", nullptr}};
 	return result;
 }
 
-Result judged(const Command &command, Json answer)
+std::unique_ptr<Result> judged(const Command &command, Json answer)
 {
 	const Json &check = answer["check"];
-	Result result;
-	result.verdict = verdict_of(check);
-	result.summary = answer["summary"].get<std::string>();
-	result.end = answer["executed"].get<bool>() ? end_of(check) : "";
-	result.leaks = answer["leaks"].get<std::string>();
-	result.seconds = check["seconds"].get<double>();
-	result.leaked = answer["leaked"].get<long long>();
-	result.tell = result.verdict == "no_verdict" || result.end.empty() || !check["blind"].empty() ||
-		      !check["kernel_log"].empty();
-	result.check = {{"name", command.name},
-			{"result", result.verdict},
-			{"container", answer["container"]},
-			{"leaked", result.leaked}};
-	result.check.update(check);
-	if (result.verdict == "skipped")
-		result.check["exit"] = kClean; // as it counts here
-	result.report = std::move(answer["report"]);
+	auto result = std::make_unique<Result>();
+	result->verdict = verdict_of(check);
+	result->summary = answer["summary"].get<std::string>();
+	result->end = answer["executed"].get<bool>() ? end_of(check) : "";
+	result->leaks = answer["leaks"].get<std::string>();
+	result->seconds = check["seconds"].get<double>();
+	result->leaked = answer["leaked"].get<long long>();
+	result->tell = result->verdict == "no_verdict" || result->end.empty() || !check["blind"].empty() ||
+		       !check["kernel_log"].empty();
+	result->check = {{"name", command.name},
+			 {"result", result->verdict},
+			 {"container", answer["container"]},
+			 {"leaked", result->leaked}};
+	result->check.update(check);
+	if (result->verdict == "skipped")
+		result->check["exit"] = kClean; // as it counts here
+	result->report = std::move(answer["report"]);
 	return result;
 }
 

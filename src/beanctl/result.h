@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <memory>
 #include <string>
 
 namespace beanctl
@@ -15,6 +16,7 @@ namespace beanctl
 
 // A row of the report.
 struct Result {
+	Result();	     // the JSON library may throw there
 	std::string verdict; // clean, held, leaked, failed, skipped, no_verdict
 	std::string summary; // one line
 	std::string end;     // of the command: exit status, signal, timeout; empty: nothing is known
@@ -32,9 +34,9 @@ struct Result {
 bool is_good(const std::string &verdict);
 
 // Of a job's answer that is no error.
-Result judged(const Command &command, Json answer);
+std::unique_ptr<Result> judged(const Command &command, Json answer);
 // Where there was no trial, or none that came to its end.
-Result unjudged(const Command &command, const std::string &why);
+std::unique_ptr<Result> unjudged(const Command &command, const std::string &why);
 
 JunitCase junit_case(const Command &command, const Result &result);
 

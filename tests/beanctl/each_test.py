@@ -93,7 +93,7 @@ class Each(InContainers):
         self.file("tests/README", "no test")
         os.mkdir(os.path.join(self.folder, "tests/folder"))
         tests, log = (os.path.join(self.folder, name) for name in ("tests", "new/log"))
-        done = self.beanctl("check", "--each", tests, "--log", log)
+        done = self.beanctl("check", "--each", tests, "--log", log, input="not for them\n")
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertEqual(self.rows(done.stdout), [("clean", "0", "a"), ("failed", "1", "b"), ("skipped", "4", "c")])
         self.assertEqual(done.stdout.splitlines()[3], f"    {log}/2-b.log")
@@ -111,6 +111,8 @@ class Each(InContainers):
         self.assertEqual(self.rows(done.stdout), [("skipped", "4", "net:one"), ("failed", "1", "ipc:sub/lost_mode.sh"),
                                                   ("failed", "-", "net:gone"), ("no_verdict", "timeout", "ipc:slow")])
         self.assertIn("not executed: No such file", done.stdout)
+        # The settings' second, not the 45 of a collection without.
+        self.assertLess(float(re.search(r"(?m)^no_verdict +timeout +([0-9.]+)", done.stdout)[1]), 45)
 
     def test_blind_is_what_ran_meanwhile(self):
         def lose():
