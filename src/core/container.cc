@@ -6,6 +6,8 @@
 #include "lock.h"
 #include "text.h"
 
+#include <initializer_list>
+
 extern "C" {
 constinit bc::Atomic<bc::Atomic<bc::u64 *> *> bc_free_cells{};
 }
@@ -64,13 +66,15 @@ s64 failcnt(const Container &c)
 
 bool Containers::init(u32 most, u32 cpus)
 {
-	most_ = (most > 65000 ? 65000 : most) + 2; // index 0 is nobody, 1 the overflow; an index has 16 bits
+	most_ = (most > 65000 ? 65000 : most) + kFirstIndex; // 0 is nobody, 1 the overflow, 2 what was handed over
 	cpus_ = cpus;
 	by_index_ = static_cast<Atomic<Container *> *>(bc_big_alloc(most_ * sizeof(*by_index_)));
 	overflow_ = static_cast<Container *>(bc_mem_alloc(sizeof(Container), ~0u));
+	handed_ = static_cast<Container *>(bc_mem_alloc(sizeof(Container), ~0u));
 	rows_ = static_cast<Row *>(bc_big_alloc(sizeof(Row) * Slot::kKinds * most_));
 	none_ = static_cast<Row *>(bc_big_alloc(sizeof(Row) * Slot::kKinds * most_));
-	if (by_index_ == nullptr || overflow_ == nullptr || rows_ == nullptr || none_ == nullptr) {
+	if (by_index_ == nullptr || overflow_ == nullptr || handed_ == nullptr || rows_ == nullptr ||
+	    none_ == nullptr) {
 		exit();
 		return false;
 	}
@@ -79,23 +83,26 @@ bool Containers::init(u32 most, u32 cpus)
 		none_[i].set_relaxed(platform::no_cells());
 	}
 	bc_free_cells.release(rows_);
-	overflow_->index = OwnerIndex{1};
-	overflow_->owner = Slot::of_owner(overflow_->index);
-	set_cells(*overflow_, nullptr);
+	u16 index = 1;
+	for (Container *c : {overflow_, handed_}) {
+		c->index = OwnerIndex{index};
+		c->owner = Slot::of_owner(c->index);
+		set_cells(*c, nullptr);
+		for (Account &account : c->accounts)
+			account.set({kUnlimited, kUnlimited});
+		by_index_[index++].release(c);
+	}
 	overflow_->id = ContainerId{999999999};
 	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
-	for (Account &account : overflow_->accounts)
-		account.set({kUnlimited, kUnlimited});
-	by_index_[1].release(overflow_);
 	next_id_ = 1;
-	next_index_ = 2;
+	next_index_ = kFirstIndex;
 	return true;
 }
 
 void Containers::exit()
 {
 	if (by_index_ != nullptr) {
-		for (u32 i = 2; i < most_; ++i) {
+		for (u32 i = kFirstIndex; i < most_; ++i) {
 			Container *c = by_index_[i].relaxed();
 			if (c == nullptr)
 				continue;
@@ -109,12 +116,13 @@ void Containers::exit()
 		bucket.set_relaxed(nullptr);
 	bc_cpu_forget(overflow_);
 	bc_mem_free(overflow_);
+	bc_mem_free(handed_);
 	bc_free_cells.set_relaxed(nullptr);
 	bc_big_free(by_index_);
 	bc_big_free(rows_);
 	bc_big_free(none_);
 	rows_ = none_ = nullptr;
-	overflow_ = nullptr;
+	overflow_ = handed_ = nullptr;
 	by_index_ = nullptr;
 	overflow_used_.set_relaxed(0);
 	count_.set_relaxed(0);
@@ -134,7 +142,7 @@ Container *Containers::find_id(ContainerId id) const
 {
 	for (u32 i = 1; i < most_; ++i) {
 		Container *c = by_index_[i].acquire();
-		if (c != nullptr && c->id == id && (c != overflow_ || overflow_used()))
+		if (c != nullptr && c != handed_ && c->id == id && (c != overflow_ || overflow_used()))
 			return c;
 	}
 	return nullptr;
@@ -142,7 +150,7 @@ Container *Containers::find_id(ContainerId id) const
 
 Container *Containers::find_name(const char *name) const
 {
-	for (u32 i = 2; i < most_; ++i) {
+	for (u32 i = kFirstIndex; i < most_; ++i) {
 		Container *c = by_index_[i].acquire();
 		if (c != nullptr && same_text(c->name, name))
 			return c;
@@ -158,7 +166,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	// A task of a namespace that takes no new pids is among the last to die, and its container has been judged.
 	if (!bc_pidns_alive(ns))
 		return nullptr;
-	if (count_.relaxed() + 2 >= most_) {
+	if (count_.relaxed() + kFirstIndex >= most_) {
 		overflow_used_.set_relaxed(1);
 		health.count(Loss::containers_lost);
 		return overflow_;
@@ -174,9 +182,9 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 		Lock lock{BC_LOCK_CONTAINERS};
 		Container *seen = find(ns);
 		u32 index = 0;
-		for (u32 tried = 2; seen == nullptr && fresh != nullptr && tried < most_; ++tried) {
+		for (u32 tried = kFirstIndex; seen == nullptr && fresh != nullptr && tried < most_; ++tried) {
 			const u32 i = next_index_;
-			next_index_ = next_index_ + 1 == most_ ? 2 : next_index_ + 1;
+			next_index_ = next_index_ + 1 == most_ ? kFirstIndex : next_index_ + 1;
 			if (by_index_[i].relaxed() == nullptr) {
 				index = i;
 				break;

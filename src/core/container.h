@@ -157,7 +157,7 @@ class Containers
 	template <class Visit> void each(Visit &&visit) const
 	{
 		for (u32 i = most_; i-- > 1;) {
-			if (Container *c = by_index_[i].acquire(); c != nullptr && c != overflow_)
+			if (Container *c = by_index_[i].acquire(); c != nullptr && c != overflow_ && c != handed_)
 				visit(*c);
 		}
 	}
@@ -168,6 +168,8 @@ class Containers
 	void divert_frees(bool on) { bc_free_cells.release(on ? none_ : rows_); }
 	void set_cells(Container &c, Cells *cells); // nullptr: none
 	Container *overflow() const { return overflow_; }
+	// Nobody's: what was handed over to the host and is still watched (classes.h).
+	Container *handed() const { return handed_; }
 	bool overflow_used() const { return overflow_used_.relaxed() != 0; }
 
 	// The namespace pointer is given up: nothing finds the container by it any more. Sleeps.
@@ -194,11 +196,13 @@ class Containers
 	Atomic<Container *> *by_index_ = nullptr;
 	Atomic<Container *> hash_[kBuckets];
 	Container *overflow_ = nullptr;
+	Container *handed_ = nullptr;
 	Atomic<u32> overflow_used_;
 	u32 most_ = 0;
 	u32 cpus_ = 0;
 	u32 next_id_ = 1;
-	u32 next_index_ = 2;
+	static constexpr u32 kFirstIndex = 3;
+	u32 next_index_ = kFirstIndex;
 	Atomic<u32> count_;
 };
 

@@ -207,10 +207,12 @@ class Ledger
 	void begin_exclusive();
 	void end_exclusive();
 	// True if the object is still the one that was found and is now this walker's to uncharge.
-	bool claim(const Found &found)
+	// What was its slot becomes `instead`.
+	bool claim(const Found &found, Slot instead = Slot{})
 	{
-		u64 expected = found.whole ? rotated(found.slot) : found.slot.raw();
-		return found.place->compare_exchange(expected, 0);
+		const auto word = [&](Slot slot) { return found.whole && !slot.empty() ? rotated(slot) : slot.raw(); };
+		u64 expected = word(found.slot);
+		return found.place->compare_exchange(expected, word(instead));
 	}
 
 	// Frees what was replaced. Sleeps for a grace period if there is anything.

@@ -3,6 +3,7 @@
 #include "render.h"
 
 #include "charge.h"
+#include "classes.h"
 #include "container.h"
 #include "bounds.h"
 #include "lock.h"
@@ -167,6 +168,8 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("ledger_bytes", bc_ledger.bytes());
 	line("ledger_arrays", bc_ledger.arrays());
 	line("ledger_pages", static_cast<s64>(bc_ledger.limit()));
+	line("handed_over", held(*containers.handed()).objects);
+	line("growing_classes", classes.growing());
 	line("self_checks", self_checked.runs.relaxed());
 	line("self_check_slots", self_checked.slots.relaxed());
 	line("self_check_bad", self_checked.bad.relaxed());

@@ -45,6 +45,9 @@ class Slot
 	static constexpr u64 of_site(SiteIndex site, u32 kind) { return site.value | u64{kind} << kAccountAt; }
 	static constexpr u64 of_owner(OwnerIndex owner) { return u64{owner.value} << kOwnerAt; }
 
+	// The same object, somebody else's.
+	constexpr Slot given_to(u64 owner) const { return Slot{(raw_ & ((u64{1} << kOwnerAt) - 1)) | owner}; }
+
 	constexpr u64 raw() const { return raw_; }
 	constexpr OwnerIndex owner() const { return OwnerIndex{static_cast<u16>(raw_ >> kOwnerAt)}; }
 	constexpr SiteIndex site() const { return SiteIndex{static_cast<u16>(raw_)}; }

@@ -2,6 +2,7 @@
 #include "survivors.h"
 
 #include "charge.h"
+#include "classes.h"
 #include "text.h"
 
 namespace bc
@@ -31,13 +32,16 @@ class RowCache
 	Entry entries_[kEntries] = {};
 };
 
+// A row of which there is a count; kNoRow's is behind the others.
+u32 min_row(u32 row) { return row < kClassRows ? row : kClassRows; }
+
 bool from_dentry(const Survivor &s)
 {
 	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
 }
 
-// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in a
-// tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
+// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in
+// a tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
 bool may_own(const Survivor &s)
 {
 	if (s.judgement.holder)
@@ -102,7 +106,12 @@ bool Survivors::run(const Container &c)
 	words_ = static_cast<u64 *>(bc_big_alloc(u64{kMostScanned} * 1024));
 	if (entries_ == nullptr || queue_ == nullptr || words_ == nullptr)
 		return false;
+	RowCache rows;
+	const u64 now = bc_now_ms();
 	bc_ledger.walk([&](const Ledger::Found &found) {
+		if (found.slot.owner() == containers.handed()->index &&
+		    age_ms(found.slot.birth(), now) >= Classes::kOldMs)
+			++old_[min_row(rows.of(found.slot.site()))];
 		if (found.slot.owner() != c.index || count_ == room_)
 			return;
 		const Address address = found.address(sites[found.slot.site()].stride);
@@ -114,6 +123,8 @@ bool Survivors::run(const Container &c)
 		s.judgement = Judgement{};
 		s.referrers = 0;
 	});
+	for (u32 row = 0; row < kClassRows; ++row)
+		classes.forgive(row, old_[row]);
 	judge_each(c);
 	follow(Verdict::reclaimable);
 	follow(Verdict::cached);
@@ -323,13 +334,28 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 namespace
 {
 
-// Takes every object of `c` that want() wants, and calls took() for each that it got before a free did.
-template <class Want, class Took> u64 take_away(Container &c, Want &&want, Took &&took)
+// Gives the object to containers.handed(), counted there before anybody can free it as that one's.
+bool hand(const Ledger::Found &found)
+{
+	const Slot slot = found.slot.given_to(containers.handed()->owner);
+	const Site &site = sites[slot.site()];
+	count(*containers.handed(), site.kind, site.stride, 1);
+	if (bc_ledger.claim(found, slot))
+		return true;
+	count(*containers.handed(), site.kind, site.stride, -1);
+	return false;
+}
+
+// Takes every object of `c` that want() wants, and calls took() for each that it got before a free did. Those that
+// watch() says are given to containers.handed().
+template <class Want, class Watch, class Took> u64 take_away(Container &c, Want &&want, Watch &&watch, Took &&took)
 {
 	u64 taken = 0;
 	bc_ledger.begin_exclusive();
 	bc_ledger.walk([&](const Ledger::Found &found) {
-		if (found.slot.owner() != c.index || !want(found) || !bc_ledger.claim(found))
+		if (found.slot.owner() != c.index || !want(found))
+			return;
+		if (!(watch(found) ? hand(found) : bc_ledger.claim(found)))
 			return;
 		uncharge(found.slot);
 		took(found);
@@ -354,7 +380,8 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 	if (count == 0 || (!late && count != survivors.size()))
 		return 0;
 	const Survivor *last = nullptr;
-	return take_away(
+	bool watched[kClassRows] = {};
+	const u64 taken = take_away(
 	    c,
 	    [&](const Ledger::Found &found) {
 		    // The very object that was judged: same place, same slot. One that was freed and allocated anew
@@ -363,16 +390,31 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 		    return last != nullptr && last->slot.raw() == found.slot.raw() && excused(*last);
 	    },
 	    [&](const Ledger::Found &found) {
+		    const u32 row = last->judgement.row;
+		    // A piece is charged twice; none of these is one.
+		    const bool watch = row != kNoRow && !last->judgement.part && Classes::watched(kClasses[row]) &&
+				       !sites[found.slot.site()].special.any();
+		    if (watch)
+			    watched[row] = true;
+		    return watch;
+	    },
+	    [&](const Ledger::Found &found) {
 		    Excused &row = c.excused[last->judgement.row == kNoRow ? kPartRow : last->judgement.row];
 		    ++row.objects;
 		    row.bytes += sites[found.slot.site()].stride.value;
 	    });
+	for (u32 row = 0; row < kClassRows; ++row) {
+		if (watched[row])
+			classes.note(row, survivors.old(row));
+	}
+	return taken;
 }
 
 u64 drop_all(Container &c)
 {
 	return take_away(
-	    c, [](const Ledger::Found &) { return true; }, [](const Ledger::Found &) {});
+	    c, [](const Ledger::Found &) { return true; }, [](const Ledger::Found &) { return false; },
+	    [](const Ledger::Found &) {});
 }
 
 } // namespace bc

@@ -45,6 +45,8 @@ class Survivors
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
 	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
 	u32 objects(Verdict v) const;
+	// Old objects of a class that earlier stops handed over: classes.h.
+	u32 old(u32 row) const { return old_[row]; }
 
       private:
 	static constexpr u32 kSlack = 1024;		// objects that may turn up between the count and the walk
@@ -69,6 +71,7 @@ class Survivors
 	u32 room_ = 0;
 	u32 queue_head_ = 0;
 	u32 queue_tail_ = 0;
+	u32 old_[kClassRows + 1] = {}; // the last one: of no row
 };
 
 // Takes away from a stopped container what is excused, and counts it in c.excused. Early: only if everything is

@@ -4,6 +4,7 @@
 #include "admit.cc"
 #include "btf.cc"
 #include "charge.cc"
+#include "classes.cc"
 #include "container.cc"
 #include "control.cc"
 #include "core.cc"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "verdict.h"
 
+#include "classes.h"
+
 #include "text.h"
 
 namespace bc
@@ -22,8 +24,11 @@ u32 class_of(const Site &site)
 namespace
 {
 
-bool within_bound(const ClassRow &row, u32 already)
+bool within_bound(u32 index, u32 already)
 {
+	const ClassRow &row = kClasses[index];
+	if (classes.grows(index))
+		return false;
 	switch (row.proof) {
 	case Proof::bound:
 		return already < row.bound * containers.cpus();
@@ -109,7 +114,7 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;
 	default:
-		if (within_bound(r, already))
+		if (within_bound(row, already))
 			j.verdict = r.verdict;
 		return j;
 	}

@@ -44,7 +44,8 @@ expect_held() {
 	wait_verdict "$CONTAINER_ID" || return
 	expect_state "$CONTAINER_ID" held || status=1
 	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
-	details=$(awk -v site="^$1[+.]" '$1 == "held" && $6 ~ site { print $NF }' "$proc/$CONTAINER_ID/leaks")
+	details=$(awk -v site="^$1[+.]" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
+		$1 == "held" && $at["site"] ~ site { print $at["details"] }' "$proc/$CONTAINER_ID/leaks")
 	expect "who holds $1" "pid=$holder,comm=python3,fd=7" "$details" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	let_go
