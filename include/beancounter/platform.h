@@ -126,9 +126,12 @@ enum bc_probe {
 	BC_PROBE_MOUNTPOINT,  /* struct mountpoint: has it mounts? */
 	BC_PROBE_SUPERBLOCK,  /* does a mounted file system point to it? owner is its struct super_block */
 	BC_PROBE_CONSOLE,     /* struct vc_data: is it a virtual console? */
+	BC_PROBE_SWAP,	      /* struct swap_info_struct: in the table of swap areas, which keeps them for the next? */
+	BC_PROBE_SKB,	      /* struct sk_buff: kept by a CPU for the next one? */
 	BC_PROBE_KTHREAD,     /* is it the name of a kernel thread that lives? */
 	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
+	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
 	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
 };
 struct bc_probed {
