@@ -141,8 +141,8 @@ struct bc_probed {
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
-	bc_u64 owner;	    /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
-	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */
+	bc_u64 owner;  /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
+	char text[48]; /* for the report: "uid=1000,count=1"; no blanks */
 };
 void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);
 

@@ -36,8 +36,8 @@ bool from_dentry(const Survivor &s)
 	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
 }
 
-// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in a
-// tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
+// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in
+// a tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
 bool may_own(const Survivor &s)
 {
 	if (s.judgement.holder)

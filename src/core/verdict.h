@@ -21,34 +21,34 @@ inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "r
 
 // How a row is believed. Whatever the state says, what goes with a leaked file system, tree or namespace is a leak.
 enum class Proof : u8 {
-	bound,	   // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
-	once,	   // by number: at most `bound` a container
-	dentry,	   // by state: nobody but the dentry cache refers to it
-	inode,	   // by state: nobody but the inode cache and cached dentries refer to it
-	tree,	   // by state: a tree points to it
-	maple,	   // by state: the same, of a maple tree
-	mm,	   // by state: no user, only the one reference of khugepaged's list
-	vmap_area, // by state: it describes no area of the container's own that is a leak itself
-	kernfs,	   // by state: linked into its directory; a removed one is not
-	locks,	   // by state: a living inode's list of locks, which goes when the inode does
-	queued,	   // by state: it is in a list of something that lives, its neighbours point back
-	bind,	   // by state: in the table of ports, with a socket
-	timewait,  // by state: in the table of connections
-	neighbour, // by state: in its table
-	stack,	   // by state: one of those that the kernel keeps a CPU, or a living task's
-	net,	   // by state: no reference of any kind left
+	bound,	    // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
+	once,	    // by number: at most `bound` a container
+	dentry,	    // by state: nobody but the dentry cache refers to it
+	inode,	    // by state: nobody but the inode cache and cached dentries refer to it
+	tree,	    // by state: a tree points to it
+	maple,	    // by state: the same, of a maple tree
+	mm,	    // by state: no user, only the one reference of khugepaged's list
+	vmap_area,  // by state: it describes no area of the container's own that is a leak itself
+	kernfs,	    // by state: linked into its directory; a removed one is not
+	locks,	    // by state: a living inode's list of locks, which goes when the inode does
+	queued,	    // by state: it is in a list of something that lives, its neighbours point back
+	bind,	    // by state: in the table of ports, with a socket
+	timewait,   // by state: in the table of connections
+	neighbour,  // by state: in its table
+	stack,	    // by state: one of those that the kernel keeps a CPU, or a living task's
+	net,	    // by state: no reference of any kind left
 	mountpoint, // by state: hashed, with a mount
 	superblock, // by state: a mounted file system points to it
-	console,   // by state: in the table of consoles
-	swap,	   // by state: in the table of swap areas
-	skb,	   // by state: one of those that a CPU keeps
-	kthread,   // by state: a living kernel thread's
-	loop,	   // by state: in its device's list of idle ones
-	writeback, // by state: in its device's list
-	policy,	   // by state: in its name space's list
-	rb,	   // by state: its parent in a tree points to it
-	holder,	   // by reference: a living task's descriptor refers to it (survivors.h)
-	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
+	console,    // by state: in the table of consoles
+	swap,	    // by state: in the table of swap areas
+	skb,	    // by state: one of those that a CPU keeps
+	kthread,    // by state: a living kernel thread's
+	loop,	    // by state: in its device's list of idle ones
+	writeback,  // by state: in its device's list
+	policy,	    // by state: in its name space's list
+	rb,	    // by state: its parent in a tree points to it
+	holder,	    // by reference: a living task's descriptor refers to it (survivors.h)
+	part,	    // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
 struct ClassRow {
@@ -75,7 +75,8 @@ inline constexpr ClassRow kClasses[] = {
     {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
      "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
     {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::stack, 0,
-     "the kernel keeps two thread stacks a CPU for the next fork, anybody's: their vm_struct, which points to their pages"},
+     "the kernel keeps two thread stacks a CPU for the next fork, anybody's: their vm_struct, which points to their "
+     "pages"},
     {"netns-last", "copy_net_ns", "", Verdict::deferred, Proof::net, 0,
      "stable kernels free a network namespace's memory at the next one's cleanup"},
     {"sysfs-node", "__kernfs_new_node", "", Verdict::reclaimable, Proof::kernfs, 0,
@@ -102,6 +103,7 @@ inline constexpr ClassRow kClasses[] = {
     {"skb-cache", "skb_clone", "", Verdict::cached, Proof::skb, 0, "the same"},
     {"loop-worker", "loop_queue_work", "", Verdict::deferred, Proof::loop, 0,
      "a loop device keeps a worker for each cgroup, idle ones for a minute"},
+    {"loop-worker", "loop_queue_rq", "", Verdict::deferred, Proof::loop, 0, "the same, where it is inlined"},
     {"writeback", "cgwb_create", "", Verdict::cached, Proof::writeback, 0,
      "what a cgroup has to write to a device: until the cgroup's inodes have been given to another"},
     {"writeback", "wb_get_create", "", Verdict::cached, Proof::writeback, 0, "the same, where it is inlined"},
