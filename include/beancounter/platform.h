@@ -127,6 +127,7 @@ enum bc_probe {
 	BC_PROBE_SUPERBLOCK,  /* does a mounted file system point to it? owner is its struct super_block */
 	BC_PROBE_CONSOLE,     /* struct vc_data: is it a virtual console? */
 	BC_PROBE_SWAP,	      /* struct swap_info_struct: in the table of swap areas, which keeps them for the next? */
+	BC_PROBE_FIB_HASH,    /* one of the two tables of all next hops, which grow for all? */
 	BC_PROBE_SKB,	      /* struct sk_buff: kept by a CPU for the next one? */
 	BC_PROBE_KTHREAD,     /* is it the name of a kernel thread that lives? */
 	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */

@@ -99,6 +99,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_CONSOLE);
 	case Proof::swap:
 		return by_state(BC_PROBE_SWAP);
+	case Proof::fib_hash:
+		return by_state(BC_PROBE_FIB_HASH);
 	case Proof::skb:
 		return by_state(BC_PROBE_SKB);
 	case Proof::kthread:

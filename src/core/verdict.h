@@ -41,6 +41,7 @@ enum class Proof : u8 {
 	superblock, // by state: a mounted file system points to it
 	console,    // by state: in the table of consoles
 	swap,	    // by state: in the table of swap areas
+	fib_hash,   // by state: one of the two tables
 	skb,	    // by state: one of those that a CPU keeps
 	kthread,    // by state: a living kernel thread's
 	loop,	    // by state: in its device's list of idle ones
@@ -98,6 +99,9 @@ inline constexpr ClassRow kClasses[] = {
     {"swap-area", "__do_sys_swapon", "", Verdict::cached, Proof::swap, 0,
      "the table of swap areas keeps one that is off for the next"},
     {"swap-area", "alloc_swap_info", "", Verdict::cached, Proof::swap, 0, "the same, where it is not inlined"},
+    {"fib-hash", "fib_create_info", "", Verdict::cached, Proof::fib_hash, 0,
+     "all network namespaces share two tables of next hops, and who makes one too many makes them larger"},
+    {"fib-hash", "fib_info_hash_alloc", "", Verdict::cached, Proof::fib_hash, 0, "the same, where it is not inlined"},
     {"skb-cache", "__alloc_skb", "", Verdict::cached, Proof::skb, 0,
      "each CPU keeps skbs that its softirqs freed, for the next packet; their data is gone"},
     {"skb-cache", "skb_clone", "", Verdict::cached, Proof::skb, 0, "the same"},

@@ -31,7 +31,7 @@ static const char __percpu *napi_cache;
 static u32 napi_count_at, napi_skbs_at;
 static struct table {
 	unsigned long start, end;
-} consoles, swap_areas;
+} consoles, swap_areas, fib_hash, fib_address_hash;
 static u32 kthread_full_name;
 
 void bc_probe_tables_init(void)
@@ -40,6 +40,8 @@ void bc_probe_tables_init(void)
 	super_blocks = (const void *)bc_lookup("super_blocks");
 	bc_lookup_range("vc_cons", &consoles.start, &consoles.end);
 	bc_lookup_range("swap_info", &swap_areas.start, &swap_areas.end);
+	bc_lookup_range("fib_info_hash", &fib_hash.start, &fib_hash.end);
+	bc_lookup_range("fib_info_laddrhash", &fib_address_hash.start, &fib_address_hash.end);
 	napi_cache = (const char __percpu *)bc_lookup("napi_alloc_cache");
 	if (!bc_layout_offset("napi_alloc_cache", "skb_count", &napi_count_at) ||
 	    !bc_layout_offset("napi_alloc_cache", "skb_cache", &napi_skbs_at))
@@ -238,6 +240,9 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		break;
 	case BC_PROBE_SWAP:
 		out->known = is_in_table(&swap_areas, it);
+		break;
+	case BC_PROBE_FIB_HASH:
+		out->known = is_in_table(&fib_hash, it) || is_in_table(&fib_address_hash, it);
 		break;
 	case BC_PROBE_SKB:
 		out->known = is_cached_skb(it);
