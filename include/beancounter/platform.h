@@ -142,9 +142,13 @@ enum bc_probe {
 	BC_PROBE_MOUNTPOINT,  /* struct mountpoint: has it mounts? */
 	BC_PROBE_SUPERBLOCK,  /* does a mounted file system point to it? owner is its struct super_block */
 	BC_PROBE_CONSOLE,     /* struct vc_data: is it a virtual console? */
+	BC_PROBE_SWAP,	      /* struct swap_info_struct: in the table of swap areas, which keeps them for the next? */
+	BC_PROBE_FIB_HASH,    /* one of the two tables of all next hops, which grow for all? */
+	BC_PROBE_SKB,	      /* struct sk_buff: kept by a CPU for the next one? */
 	BC_PROBE_KTHREAD,     /* is it the name of a kernel thread that lives? */
 	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
+	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
 	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
 };
 struct bc_probed {
@@ -154,8 +158,8 @@ struct bc_probed {
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
-	bc_u64 owner;	    /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
-	char text[48];	    /* for the report: "uid=1000,count=1"; no blanks */
+	bc_u64 owner;  /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
+	char text[48]; /* for the report: "uid=1000,count=1"; no blanks */
 };
 void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *out);
 

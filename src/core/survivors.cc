@@ -56,6 +56,8 @@ bool may_own(const Survivor &s)
 	case Proof::stack:
 	case Proof::superblock:
 	case Proof::console:
+	case Proof::policy:
+	case Proof::swap:
 		return true;
 	default:
 		return false;

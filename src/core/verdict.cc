@@ -102,12 +102,20 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_MOUNTPOINT);
 	case Proof::console:
 		return by_state(BC_PROBE_CONSOLE);
+	case Proof::swap:
+		return by_state(BC_PROBE_SWAP);
+	case Proof::fib_hash:
+		return by_state(BC_PROBE_FIB_HASH);
+	case Proof::skb:
+		return by_state(BC_PROBE_SKB);
 	case Proof::kthread:
 		return by_state(BC_PROBE_KTHREAD);
 	case Proof::loop:
 		return by_state(BC_PROBE_LOOP_WORKER);
 	case Proof::writeback:
 		return by_state(BC_PROBE_WRITEBACK);
+	case Proof::policy:
+		return by_state(BC_PROBE_POLICY);
 	case Proof::rb:
 		return by_state(BC_PROBE_RB);
 	case Proof::mm:

@@ -40,9 +40,13 @@ enum class Proof : u8 {
 	mountpoint, // by state: hashed, with a mount
 	superblock, // by state: a mounted file system points to it
 	console,    // by state: in the table of consoles
+	swap,	    // by state: in the table of swap areas
+	fib_hash,   // by state: one of the two tables
+	skb,	    // by state: one of those that a CPU keeps
 	kthread,    // by state: a living kernel thread's
 	loop,	    // by state: in its device's list of idle ones
 	writeback,  // by state: in its device's list
+	policy,	    // by state: in its name space's list
 	rb,	    // by state: its parent in a tree points to it
 	holder,	    // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	    // by reference: an excused dentry, inode or node points to it (survivors.h)
@@ -92,11 +96,23 @@ inline constexpr ClassRow kClasses[] = {
      "the long name of a kernel thread, a work queue's rescuer"},
     {"console", "vc_allocate", "", Verdict::cached, Proof::console, 0,
      "a virtual console stays when it has been opened once"},
+    {"swap-area", "__do_sys_swapon", "", Verdict::cached, Proof::swap, 0,
+     "the table of swap areas keeps one that is off for the next"},
+    {"swap-area", "alloc_swap_info", "", Verdict::cached, Proof::swap, 0, "the same, where it is not inlined"},
+    {"fib-hash", "fib_create_info", "", Verdict::cached, Proof::fib_hash, 0,
+     "all network namespaces share two tables of next hops, and who makes one too many makes them larger"},
+    {"fib-hash", "fib_info_hash_alloc", "", Verdict::cached, Proof::fib_hash, 0, "the same, where it is not inlined"},
+    {"skb-cache", "__alloc_skb", "", Verdict::cached, Proof::skb, 0,
+     "each CPU keeps skbs that its softirqs freed, for the next packet; their data is gone"},
+    {"skb-cache", "skb_clone", "", Verdict::cached, Proof::skb, 0, "the same"},
     {"loop-worker", "loop_queue_work", "", Verdict::deferred, Proof::loop, 0,
      "a loop device keeps a worker for each cgroup, idle ones for a minute"},
+    {"loop-worker", "loop_queue_rq", "", Verdict::deferred, Proof::loop, 0, "the same, where it is inlined"},
     {"writeback", "cgwb_create", "", Verdict::cached, Proof::writeback, 0,
      "what a cgroup has to write to a device: until the cgroup's inodes have been given to another"},
     {"writeback", "wb_get_create", "", Verdict::cached, Proof::writeback, 0, "the same, where it is inlined"},
+    {"policy", "aa_alloc_profile", "", Verdict::held, Proof::policy, 0,
+     "an AppArmor profile that was loaded is the machine's, until somebody removes it"},
     {"free-space", "__btrfs_add_free_space", "", Verdict::cached, Proof::rb, 0,
      "what btrfs knows of free space on a mounted file system"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,

@@ -6,7 +6,6 @@
  */
 #include <linux/backing-dev-defs.h>
 #include <linux/fs.h>
-#include <linux/kd.h>
 #include <linux/list.h>
 #include <linux/list_bl.h>
 #include <linux/percpu.h>
@@ -14,30 +13,39 @@
 #include <linux/rculist.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
-#include <linux/tty.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
-/* needs those for tty and font above */
-#include <linux/console_struct.h>
 #include <net/net_namespace.h>
 
 #include "shim.h"
 
 #define MOST_STEPS 4096
 #define STACKS_PER_CPU 2 /* kernel/fork.c, NR_CACHED_STACKS */
+#define MOST_SKBS 64u	 /* net/core/skbuff.c, NAPI_SKB_CACHE_SIZE */
 
 #define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
 
 static struct vm_struct *__percpu *cached_stacks;
 static const struct list_head *super_blocks;
-static const struct vc *consoles;
+static const char __percpu *napi_cache;
+static u32 napi_count_at, napi_skbs_at;
+static struct table {
+	unsigned long start, end;
+} consoles, swap_areas, fib_hash, fib_address_hash;
 static u32 kthread_full_name;
 
 void bc_probe_tables_init(void)
 {
 	cached_stacks = (void __percpu *)bc_lookup("cached_stacks");
 	super_blocks = (const void *)bc_lookup("super_blocks");
-	consoles = (const void *)bc_lookup("vc_cons");
+	bc_lookup_range("vc_cons", &consoles.start, &consoles.end);
+	bc_lookup_range("swap_info", &swap_areas.start, &swap_areas.end);
+	bc_lookup_range("fib_info_hash", &fib_hash.start, &fib_hash.end);
+	bc_lookup_range("fib_info_laddrhash", &fib_address_hash.start, &fib_address_hash.end);
+	napi_cache = (const char __percpu *)bc_lookup("napi_alloc_cache");
+	if (!bc_layout_offset("napi_alloc_cache", "skb_count", &napi_count_at) ||
+	    !bc_layout_offset("napi_alloc_cache", "skb_cache", &napi_skbs_at))
+		napi_cache = NULL;
 	if (!bc_layout_offset("kthread", "full_name", &kthread_full_name))
 		kthread_full_name = 0;
 }
@@ -127,13 +135,36 @@ static const struct super_block *super_block_with(const void *object)
 	return NULL;
 }
 
-static bool is_console(const void *object)
+/* One of the pointers in a table of the kernel's. */
+static bool is_in_table(const struct table *table, const void *object)
 {
-	int i;
+	const void *const *place, *there;
 
-	for (i = 0; consoles && i < MAX_NR_CONSOLES; i++) {
-		if (READ_ONCE(consoles[i].d) == object)
+	for (place = (const void *const *)table->start; place && (unsigned long)(place + 1) <= table->end; place++) {
+		if (GET(there, place) && there == object)
 			return true;
+	}
+	return false;
+}
+
+/* net/core/skbuff.c, napi_skb_cache_put(): what softirqs free, some dozens a CPU, until one of them needs an skb. */
+static bool is_cached_skb(const void *object)
+{
+	const char *cache;
+	const void *skb;
+	unsigned int count, i;
+	int cpu;
+
+	if (!napi_cache || !napi_count_at || !napi_skbs_at)
+		return false;
+	for_each_possible_cpu(cpu) {
+		cache = per_cpu_ptr(napi_cache, cpu);
+		if (!GET(count, (const unsigned int *)(cache + napi_count_at)))
+			continue;
+		for (i = 0; i < min(count, MOST_SKBS); i++) {
+			if (GET(skb, (const void *const *)(cache + napi_skbs_at) + i) && skb == object)
+				return true;
+		}
 	}
 	return false;
 }
@@ -164,6 +195,13 @@ struct loop_worker {
 	struct work_struct work;
 	struct list_head cmd_list;
 	struct list_head idle_list;
+};
+
+/* security/apparmor/include/lib.h: what a profile begins with */
+struct aa_policy {
+	const char *name;
+	char *hname;
+	struct list_head list;
 };
 
 /* Erased nodes keep their pointers, so the parent is asked. The only one of a tree is black: an object that never was in one is zero. */
@@ -198,7 +236,16 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		out->known = out->owner != 0;
 		break;
 	case BC_PROBE_CONSOLE:
-		out->known = is_console(it);
+		out->known = is_in_table(&consoles, it);
+		break;
+	case BC_PROBE_SWAP:
+		out->known = is_in_table(&swap_areas, it);
+		break;
+	case BC_PROBE_FIB_HASH:
+		out->known = is_in_table(&fib_hash, it) || is_in_table(&fib_address_hash, it);
+		break;
+	case BC_PROBE_SKB:
+		out->known = is_cached_skb(it);
 		break;
 	case BC_PROBE_KTHREAD:
 		out->known = is_kthread_name(it);
@@ -209,6 +256,9 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 	case BC_PROBE_WRITEBACK:
 		out->known = is_listed(&((const struct bdi_writeback *)it)->bdi_node) ||
 			     is_listed(&((const struct bdi_writeback *)it)->offline_node);
+		break;
+	case BC_PROBE_POLICY:
+		out->known = is_listed(&((const struct aa_policy *)it)->list);
 		break;
 	case BC_PROBE_RB:
 		out->known = is_in_tree(it);

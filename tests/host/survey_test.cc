@@ -220,8 +220,8 @@ TEST_F(Objects, TheBoundCountsWhatWasExcusedBefore)
 // What sysfs shows of a network namespace, a node of a tree in it, a name in a file system: they go with it.
 TEST_F(Objects, WhatLivesWithALeakIsOne)
 {
-	const u64 net = make(mm_, "copy_net_ns"), node = make(k64_, "__kernfs_new_node"), tree = make(k64_, "xas_alloc"),
-		  device = make(pid_, "alloc_netdev_mqs");
+	const u64 net = make(mm_, "copy_net_ns"), node = make(k64_, "__kernfs_new_node"),
+		  tree = make(k64_, "xas_alloc"), device = make(pid_, "alloc_netdev_mqs");
 	bc_probed of_net = extra(0);
 	of_net.owner = net;
 	say(node, of_net);

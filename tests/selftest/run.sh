@@ -10,7 +10,7 @@ cd "$(dirname "$0")" || exit 1
 
 # What needs little first; those that load and unload the module last. Not bombs, which are for a small machine, nor
 # runtimes, which needs their packages.
-all=(clean hooks leak_one leak_user leak_pid stacks exploit exact old_format old_parsers views permissions limits
+all=(clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions limits
 	limits_memory limits_disks stop holders beanctl fail_nth since_load limits_default load_unload)
 [ $# -gt 0 ] || set -- "${all[@]}"
 

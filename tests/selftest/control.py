@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""The negative control: programs that others wrote to test kernels, each in a container of its own under `beanctl check`.
+
+    control.py stress-ng CLASS|STRESSOR...  one second of each; of a class those that are in no class before it
+    control.py disks                        some of them on ext4, xfs and btrfs of the host's
+    control.py kselftest FOLDER [NAME...]   the programs installed below FOLDER/COLLECTION
+    control.py trinity SECONDS
+
+Prints a row of a table for each: suite, test, kernel, verdict, seconds from the end of the command to the verdict, how the command
+ended, and, where the verdict is not clean, what was left and why: control.explained says it of sites. What that file does not
+explain is shown as UNEXPLAINED, and makes the exit status 1.
+"""
+import concurrent.futures
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLASSES = ["os", "memory", "network", "filesystem", "scheduler", "interrupt"]
+# What is not run, since it would say nothing about containers.
+LEFT_OUT = {
+    "cpu-online": "takes processors away from the machine",
+    "memhotplug": "takes memory away from the machine",
+    "reboot": "ends the container before it has done anything",
+    "watchdog": "reboots the machine",
+    "softlockup": "is there to hang processors",
+    "bigheap": "takes all memory, and the machine's OOM killer chooses among all containers",
+    "oom-pipe": "the same",
+    "opcode": "random instructions: QEMU's TCG lets a far return of a user's through to the kernel, which oopses (seen)",
+    "sysinval": "random arguments: trinity does that",
+    "rtc": "one clock in the machine",
+    "pageswap": "there is no swap",
+}
+DISK_STRESSORS = ["hdd", "aio", "dentry", "dirmany", "rename", "link", "xattr", "fallocate", "fpunch", "mmap", "seek", "sync-file", "iomix",
+                  "copy-file", "lockf", "inotify", "io-uring"]
+JOBS = int(os.environ.get("CONTROL_JOBS", "8"))
+CEILING = int(os.environ.get("CONTROL_CEILING", "40"))
+ENDED = 'file=$0; "$@"; status=$?; cut -d" " -f1 /proc/uptime >"$file"; exit $status'
+
+
+def explanations():
+    """(verdict, site, reason) of each line of control.explained."""
+    found = []
+    with open(os.path.join(HERE, "control.explained"), encoding="utf-8") as file:
+        for line in file:
+            if line.strip() and not line.startswith("#"):
+                verdict, site, reason = (part.strip() for part in line.split(" | ", 2))
+                found.append((verdict, re.compile(site), reason))
+    return found
+
+
+def uptime():
+    with open("/proc/uptime", encoding="ascii") as file:
+        return float(file.read().split()[0])
+
+
+class Control:
+    def __init__(self):
+        self.explained = explanations()
+        self.lock = threading.Lock()
+        self.unexplained = 0
+
+    def why(self, containers):
+        """What is left, each with its reason, and whether there is one for all."""
+        reasons, missing = [], []
+        for container in containers:
+            for group in container["leaks"]:
+                if group["verdict"] not in ("leaked", "held"):
+                    continue
+                for verdict, site, reason in self.explained:
+                    if verdict == group["verdict"] and site.match(group["function"]):
+                        if reason not in reasons:
+                            reasons.append(reason)
+                        break
+                else:
+                    missing.append(f'{group["verdict"]} {group["objects"]} × {group["cache"]} @ {group["function"]}')
+        if missing:
+            reasons.append("**UNEXPLAINED**: " + ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else ""))
+        return "; ".join(reasons), not missing
+
+    def run(self, suite, test, command, folder=None):
+        with tempfile.TemporaryDirectory(prefix="control.") as work:
+            ended = os.path.join(work, "ended")
+            with open(ended, "w", encoding="ascii") as file:
+                file.write("0.0      \n")
+            checked = subprocess.run(
+                ["beanctl", "check", "--net", "--timeout", str(CEILING), "--json", "--", "sh", "-c", ENDED, ended, *command],
+                cwd=folder or work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+            now = uptime()
+            with open(ended, encoding="ascii") as file:
+                end = float(file.read().split()[0])
+        try:
+            result = json.loads(checked.stdout)
+        except ValueError:
+            self.row(suite, test, "none", "-", f"beanctl {checked.returncode}", "**UNEXPLAINED**: beanctl said nothing", False)
+            return
+        check = result["check"]
+        how = "timed out" if check["timed_out"] else f'signal {check["signal"]}' if check["signal"] else str(check["status"])
+        why, known = self.why(result["containers"])
+        verdict = check["verdict"] or "none"
+        if check["no_verdict"] or check["blind"]:
+            why, known = f'**UNEXPLAINED**: {check["no_verdict"] or check["blind"]}', False
+        if check["kernel_log"]:
+            why, known = f'**UNEXPLAINED**: the kernel log: {check["kernel_log"][0]}', False
+        self.row(suite, test, verdict, f"{now - end:.1f}" if end else "-", how, why, known or verdict == "clean")
+
+    def row(self, suite, test, verdict, seconds, how, why, known):
+        with self.lock:
+            self.unexplained += not known
+            print(f"| {suite} | {test} | {platform.release()} | {verdict} | {seconds} | {how} | {why} |", flush=True)
+
+    def run_all(self, tests):
+        with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+            for future in [pool.submit(self.run, *test) for test in tests]:
+                future.result()
+        return 1 if self.unexplained else 0
+
+
+def of_class(name):
+    text = subprocess.run(["stress-ng", "--class", name + "?"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False).stdout
+    return text.split("stressors:", 1)[1].split()
+
+
+def stressors(names):
+    for name in names:
+        if name not in CLASSES:
+            chosen = [name]
+        else:
+            before = {one for earlier in CLASSES[:CLASSES.index(name)] for one in of_class(earlier)}
+            chosen = [one for one in of_class(name) if one not in before and one not in LEFT_OUT]
+        for one in chosen:
+            yield "stress-ng", one, stressor(one)
+
+
+def stressor(name):
+    return ["stress-ng", "--" + name, "1", "-t", "1", "--no-rand-seed", "--oomable"]
+
+
+def disks():
+    subprocess.run(["modprobe", "loop"], check=False)
+    for kind, size in (("ext4", 64), ("xfs", 320), ("btrfs", 256)):
+        image, place = f"/run/control.{kind}.image", f"/run/control.{kind}"
+        os.makedirs(place, exist_ok=True)
+        with open(image, "wb") as file:
+            file.truncate(size << 20)
+        subprocess.run(["mkfs." + kind, "-q", image], check=True)
+        subprocess.run(["mount", "-o", "loop", image, place], check=True)
+        for name in DISK_STRESSORS:
+            yield kind, name, stressor(name), place
+
+
+def kselftests(folder, names):
+    """Those that `make install` has installed: FOLDER/kselftest-list.txt has COLLECTION:PROGRAM."""
+    with open(os.path.join(folder, "kselftest-list.txt"), encoding="utf-8") as file:
+        for line in file:
+            collection, program = line.strip().split(":", 1)
+            if not names or collection in names:
+                yield "kselftest", f"{collection}:{program}", ["./" + program], os.path.join(folder, collection)
+
+
+def main(arguments):
+    control = Control()
+    if arguments[:1] == ["stress-ng"]:
+        return control.run_all(stressors(arguments[1:]))
+    if arguments == ["disks"]:
+        return control.run_all(disks())
+    if arguments[:1] == ["kselftest"] and len(arguments) > 1:
+        return control.run_all(kselftests(os.path.abspath(arguments[1]), arguments[2:]))
+    if arguments[:1] == ["trinity"] and len(arguments) == 2:
+        seconds = int(arguments[1])
+        command = ["timeout", "-s", "KILL", str(seconds), "trinity", "-q", "-q", "-l", "off", "-C", "2", "--dangerous"]
+        return control.run_all([("trinity", f"{seconds} s", command)])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    start = time.monotonic()
+    status = main(sys.argv[1:])
+    print(f"# {time.monotonic() - start:.0f} s", flush=True)
+    sys.exit(status)

@@ -1,0 +1,197 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A corpus of leaks on stock kernels: all over the kernel one put is left out, once, in one container. Each is found, with cache,
+# number, size and allocating function, and is all that is found. Its twin, the same work with nothing left out, is clean.
+# The work is workloads/corpus*.c.
+#
+#   CORPUS   only these cases ("timer key")
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./leaks.sh
+
+# case | what skip_put leaves out | what leaks, each as COUNT CACHE BYTES SITE; a line that begins with a kernel's name is that
+# kernel's. The cache is any of the names that the kernel has merged under one. With `comm=` whoever does it: a kernel thread.
+# What an object that is lost has references to is lost with it: CRED is the credentials of the task that did it. What stands behind a colon
+# tells two cases of the same work apart. `held:` is what CAVEATS.md says of lost references to the names and inodes of a file system
+# that the container shares.
+corpus='
+timer        | 6.1  in=release_posix_timer callee=sigqueue_free         | 1 sigqueue 80 __sigqueue_alloc
+timer        | 6.12 in=posix_timer_unhash_and_free callee=sigqueue_free | 1 sigqueue 80 __sigqueue_alloc
+timerfd      | in=timerfd_release callee=kvfree_call_rcu        | 1 kmalloc-256 256 __do_sys_timerfd_create
+mqueue       | 6.1  in=mqueue_evict_inode callee=free_msg       | 1 kmalloc-cg-128 128 load_msg
+mqueue       | 6.12 in=mqueue_evict_inode callee=free_msg       | 1 msg_msg-128 128 load_msg
+mqueue-user  | in=mqueue_evict_inode callee=put_ucounts         | 1 kmalloc-192 192 alloc_ucounts
+msg-queue    | in=freeque callee=ipc_rcu_putref                 | 1 kmalloc-cg-256 256 newque
+msg-message  | 6.1  in=freeque callee=free_msg                  | 1 kmalloc-cg-96 96 load_msg
+msg-message  | 6.12 in=freeque callee=free_msg                  | 1 msg_msg-96 96 load_msg
+sem-pid      | 6.1  in=freeary callee=put_pid                   | 1 pid_2 128 alloc_pid
+sem-pid      | 6.12 in=freeary callee=put_pid                   | 1 pid_2 192 alloc_pid
+shm-segment  | in=shm_destroy callee=ipc_rcu_putref             | 1 kmalloc-cg-256 256 newseg
+pipe         | in=free_pipe_info callee=kfree                   | 1 kmalloc-cg-1k 1024 alloc_pipe_info
+scm          | in=__scm_destroy callee=kfree                    | 1 kmalloc-cg-4k 4096 __scm_send
+scm-file     | 6.1  in=__scm_destroy callee=fput                | 1 filp 256 __alloc_file, 1 kmalloc-256 256 do_epoll_create, 1 dentry 192 __d_alloc, 1 lsm_file_cache 24 security_file_alloc, CRED
+scm-file     | 6.12 in=__scm_destroy callee=fput                | 1 filp 192 alloc_empty_file, 1 kmalloc-256 256 do_epoll_create, 1 dentry 192 __d_alloc, 1 lsm_file_cache 48 security_file_alloc, CRED
+key          | in=__do_sys_add_key callee=key_put nth=2         | 1 key_jar 256 key_alloc, 1 kmalloc-8 8 key_alloc
+key-user     | in=keyctl_chown_key callee=key_user_put          | 1 kmalloc-96 96 key_user_lookup
+ip-options   | in=do_ip_setsockopt callee=kvfree_call_rcu       | 1 kmalloc-64 64 ip_options_get
+multicast    | in=ip_mc_drop_socket callee=kvfree_call_rcu      | 1 kmalloc-64 64 sock_kmalloc
+io-uring     | 6.1  in=io_buffer_unmap callee=kvfree            | 1 kmalloc-64 64 io_sqe_buffer_register
+io-uring     | 6.12 in=io_buffer_unmap callee=kvfree            | 1 kmalloc-cg-64 64 io_sqe_buffer_register
+cred         | in=revert_creds callee=__put_cred                | CRED, 1 uid_cache 192 alloc_uid, 1 kmalloc-192 192 alloc_ucounts
+seccomp      | in=__put_seccomp_filter callee=kfree             | 1 kmalloc-256 256 do_seccomp
+seccomp:prog | 6.1  in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, 1 kmalloc-64 64 __get_vm_area_node, 1 vmap_area 64 alloc_vmap_area, 1 kmalloc-8 8 __vmalloc_node_range
+seccomp:prog | 6.12 in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, 1 kmalloc-96 96 __get_vm_area_node, 1 vmap_area 72 alloc_vmap_area, 1 kmalloc-8 8 __vmalloc_node_range_noprof
+mempolicy    | in=do_set_mempolicy callee=kmem_cache_free       | 1 numa_policy 272 mpol_new
+epoll-user   | in=ep_clear_and_put callee=free_uid              | 1 uid_cache 192 alloc_uid
+uts          | in=free_nsproxy callee=free_uts_ns               | 1 uts_namespace 432 copy_utsname
+tty          | comm= in=pty_cleanup callee=tty_port_put         | 1 kmalloc-512 512 pty_unix98_install
+tmpfs-policy | in=shmem_put_super callee=__mpol_put             | 1 numa_policy 272 mpol_new
+fs-context   | in=fscontext_release callee=put_fs_context       | 1 kmalloc-cg-192 192 alloc_fs_context, 1 kmalloc-96 96 __x64_sys_fsopen, 1 kmalloc-8 8 ramfs_init_fs_context, CRED
+fs-mount     | 6.1  in=__fput callee=mntput                     | 1 kmalloc-2k 2048 alloc_super, 1 shmem_inode_cache 784 shmem_alloc_inode, 1 mnt_cache 320 alloc_vfsmnt, 1 dentry 192 __d_alloc, 1 kmalloc-192 192 shmem_fill_super, 2 kmalloc-64 64 __list_lru_init, 1 lsm_inode_cache 32 security_inode_alloc, 1 kmalloc-8 8 security_sb_alloc
+fs-mount     | 6.12 in=__fput callee=mntput                     | 1 kmalloc-2k 2048 alloc_super, 1 shmem_inode_cache 760 shmem_alloc_inode, 1 mnt_cache 384 alloc_vfsmnt, 1 dentry 192 __d_alloc, 1 kmalloc-192 192 shmem_fill_super, 2 kmalloc-64 64 __list_lru_init, 1 kmalloc-128 128 shrinker_alloc, 1 lsm_inode_cache 88 security_inode_alloc, 1 kmalloc-16 16 lsm_blob_alloc
+netns        | 6.1  in=free_nsproxy callee=__put_net            | 1 net_namespace 4480 copy_net_ns, ...
+netns        | 6.12 in=free_nsproxy callee=__put_net            | 1 net_namespace 4736 copy_net_ns, ...
+file:dput    | 6.1  in=__fput callee=dput                       | held: 2 dentry 192 __d_alloc, 1 ovl_inode 728 ovl_alloc_inode, ...
+file:dput    | 6.12 in=__fput callee=dput                       | held: 2 dentry 192 __d_alloc, 1 ovl_inode 712 ovl_alloc_inode, ...
+file:iput    | 6.1  in=dentry_unlink_inode callee=iput          | held: 1 dentry 192 __d_alloc, 1 ovl_inode 728 ovl_alloc_inode, ...
+file:iput    | 6.12 in=dentry_unlink_inode callee=iput          | held: 1 dentry 192 __d_alloc, 1 ovl_inode 712 ovl_alloc_inode, ...
+flock        | 6.1  in=locks_dispose_list callee=kmem_cache_free | 1 file_lock_cache 216 flock_lock_inode
+flock        | 6.12 in=locks_dispose_list callee=kmem_cache_free nth=2 | 1 file_lock_cache 192 flock_lock_inode
+inotify      | comm= in=inotify_free_mark callee=kmem_cache_free | 1 inotify_inode_mark 80 inotify_update_watch
+'
+case $KERNEL in
+6.1.*) credentials="1 cred_jar 192 prepare_creds, 1 kmalloc-cg-16 16 security_prepare_creds" ;;
+*) credentials="1 cred 192 prepare_creds, 1 kmalloc-cg-16 16 lsm_blob_alloc" ;;
+esac
+uid=50000
+
+# The lines of this kernel, blanks squeezed, of the cases that are asked for.
+lines() {
+	local name skipped leaks series
+	while IFS='|' read -r name skipped leaks; do
+		read -r name <<<"$name"
+		read -r skipped <<<"$skipped"
+		[[ -n $name && (-z ${CORPUS-} || " $CORPUS " == *" $name "*) ]] || continue
+		read -r series _ <<<"$skipped"
+		case $series in
+		6.*)
+			[[ $KERNEL == "$series".* ]] || continue
+			skipped=${skipped#"$series"}
+			;;
+		esac
+		echo "$name|$skipped|${leaks//CRED/$credentials}"
+	done <<<"$corpus"
+}
+
+# start CASE: in a container of its own, for users of its own.
+start() {
+	uid=$((uid + 10))
+	start_container --net --no-cgroup -- "$programs/corpus" "${1%:*}" "$uid"
+}
+
+# --- The work of all comes first, so that the seconds that a verdict takes pass once for all of them.
+
+declare -A id # of the container, or nothing: why is in $notes/CASE
+notes=$(mktemp -d /tmp/corpus.XXXXXX)
+
+lose() { # case, what is left out
+	local comm=comm=corpus-work skipped status=0
+	[[ $2 != *comm=* ]] || comm=
+	# shellcheck disable=SC2086 # parameters are words
+	load_test_module skip_put ${2/comm= /} $comm || return
+	start "$1" && end_container && expect "the status of the work" 0 "$CONTAINER_STATUS" || status=1
+	skipped=$(cat /sys/module/skip_put/parameters/skipped)
+	unload_test_module skip_put
+	expect "calls left out" 1 "$skipped" && return "$status"
+}
+
+lose_all() {
+	local name skipped
+	while IFS='|' read -r name skipped _; do
+		# shellcheck disable=SC2153 # start_container sets it
+		lose "$name" "$skipped" >"$notes/$name" 2>&1 && id[$name]=$CONTAINER_ID
+	done < <(lines)
+}
+
+# --- What is asserted
+
+# The names that the kernel has merged under one are links to one folder.
+same_cache() { [ "$1" = "$2" ] || [ "/sys/kernel/slab/$1" -ef "/sys/kernel/slab/$2" ]; }
+
+# take COUNT BYTES CACHE SITE from the list of what was expected.
+take() {
+	local i count cache bytes site
+	for i in "${!expected[@]}"; do
+		read -r count cache bytes site <<<"${expected[i]}"
+		[[ $1 = "$count" && $2 = "$((count * bytes))" && $4 =~ ^$site(\.[a-z0-9.]+)?\+0x[0-9a-f]+ ]] || continue
+		same_cache "$cache" "$3" || continue
+		unset "expected[$i]"
+		return 0
+	done
+	return 1
+}
+
+# found CASE LIST: state and verdict are those that the list begins with, leaked or held. Whatever else has one of these two verdicts is
+# a failure, but for what comes with it where the list ends in dots.
+found() {
+	local verdict=leaked groups list=$2 more='' row
+	local -a expected
+	[ -n "${id[$1]-}" ] || { cat "$notes/$1" && return 1; }
+	if [[ $list == *held:* ]]; then
+		verdict=held list=${list#*held:}
+	fi
+	if [[ $list == *", ..." ]]; then
+		more=yes list=${list%", ..."}
+	fi
+	wait_verdict "${id[$1]}" || return
+	expect_state "${id[$1]}" "$verdict" || return
+	IFS=, read -ra expected <<<"$list"
+	groups=$(paste <(column "$proc/${id[$1]}/leaks" verdict) <(column "$proc/${id[$1]}/leaks" count) \
+		<(column "$proc/${id[$1]}/leaks" bytes) <(column "$proc/${id[$1]}/leaks" cache) <(column "$proc/${id[$1]}/leaks" site)) || return
+	while read -r row; do
+		case $row in
+		reclaimable* | deferred* | cached*) ;;
+		"$verdict"*)
+			# shellcheck disable=SC2086 # columns are words
+			take ${row#"$verdict"} || [ -n "$more" ] || expected+=("not $row")
+			;;
+		*) expected+=("not $row") ;;
+		esac
+	done <<<"$groups"
+	[ ${#expected[@]} -eq 0 ] && return
+	printf 'expected: %s\n' "${expected[@]}"
+	cat "$proc/${id[$1]}/leaks"
+	return 1
+}
+
+# One container does the work of all: what it is clean of, no one of them leaves. If it is not, which of them?
+clean() {
+	local name culprits=()
+	# shellcheck disable=SC2016
+	run_container --net -- sh -c 'for name; do "$0" "$name" 50001 || exit; done' "$programs/corpus" "${twins[@]}" || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" clean && expect_nothing_held "$CONTAINER_ID" && return
+	for name in "${twins[@]}"; do
+		start "$name" && end_container && wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean || culprits+=("$name")
+	done
+	fail "not clean: ${culprits[*]-none of them alone}"
+}
+
+need_module
+need_programs
+need_test_module skip_put
+warm_up
+mapfile -t cases < <(lines)
+mapfile -t twins < <(lines | cut -d'|' -f1 | sed 's/:.*//' | sort -u)
+for name in "${twins[@]}"; do "$programs/corpus" "$name" 50001 || exit 1; done	# warms the host up
+ktap_plan $((${#cases[@]} + 2))
+ktap_test "the work of ${#twins[@]} cases, nothing left out: clean" clean
+lose_all
+for line in "${cases[@]}"; do
+	IFS='|' read -r name skipped leaks <<<"$line"
+	ktap_test "$name: ${skipped# } is found" found "$name" "$leaks"
+done
+ktap_test "nothing was missed" expect_healthy
+rm -rf "$notes"
+ktap_end
