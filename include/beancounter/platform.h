@@ -107,19 +107,20 @@ void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this con
 /* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object
  * may be freed meanwhile. any, with preemption off */
 enum bc_probe {
-	BC_PROBE_DENTRY,    /* struct dentry */
-	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
-	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's */
-	BC_PROBE_BIND,	    /* struct inet_bind_bucket or inet_bind2_bucket: is it hashed, with a socket? */
-	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
-	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
-	BC_PROBE_MAPLE,	    /* struct maple_node: subject is the tree that it is in */
-	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
-	BC_PROBE_USER,	    /* struct user_struct */
-	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
-	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
-	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? */
-	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
+	BC_PROBE_DENTRY,     /* struct dentry */
+	BC_PROBE_INODE,	     /* an object with a struct inode somewhere inside */
+	BC_PROBE_TREE_NODE,  /* struct xa_node: of a page cache, or an idr of the host's */
+	BC_PROBE_BIND,	     /* struct inet_bind_bucket or inet_bind2_bucket: is it hashed, with a socket? */
+	BC_PROBE_TIMEWAIT,   /* struct inet_timewait_sock: is it hashed? */
+	BC_PROBE_NEIGHBOUR,  /* struct neighbour: is it in its table? */
+	BC_PROBE_MAPLE,	     /* struct maple_node: subject is the tree that it is in */
+	BC_PROBE_LOCKS,	     /* struct file_lock_context: are its lists whole? */
+	BC_PROBE_USER,	     /* struct user_struct */
+	BC_PROBE_MM,	     /* struct mm_struct: held by khugepaged's list alone? */
+	BC_PROBE_QUEUED,     /* begins with a struct list_head: is it in a list? */
+	BC_PROBE_KERNFS,     /* struct kernfs_node: is it in its directory? */
+	BC_PROBE_MOUNTPOINT, /* struct mountpoint: hashed, and with a mount? */
+	BC_PROBE_VMAP_AREA,  /* struct vmap_area: extra is 1 where it is in use */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */

@@ -89,6 +89,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_BIND);
 	case Proof::timewait:
 		return by_state(BC_PROBE_TIMEWAIT);
+	case Proof::mounts:
+		return by_state(BC_PROBE_MOUNTPOINT);
 	case Proof::neighbour:
 		return by_state(BC_PROBE_NEIGHBOUR);
 	case Proof::mm:

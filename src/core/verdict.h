@@ -34,6 +34,7 @@ enum class Proof : u8 {
 	queued,	   // by state: it is in a list of something that lives, its neighbours point back
 	bind,	   // by state: in the table of ports, with a socket
 	timewait,  // by state: in the table of connections
+	mounts,	   // by state: in the table of mount points, with a mount
 	neighbour, // by state: in its table
 	holder,	   // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	   // by reference: an excused dentry, inode or node points to it (survivors.h)
@@ -92,6 +93,8 @@ inline constexpr ClassRow kClasses[] = {
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,
      "a next hop in a network namespace that lives on caches a route a CPU and direction"},
+    {"mountpoint", "get_mountpoint", "", Verdict::deferred, Proof::mounts, 0,
+     "a directory that somebody has mounted something on, too: all mounts on it share this, the first one makes it"},
     {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},

@@ -290,6 +290,21 @@ static void probe_bind(const void *object, struct bc_probed *out)
 #endif
 }
 
+/* fs/mount.h, private to the VFS: the same in both lines. */
+struct bc_mountpoint {
+	struct hlist_node m_hash;
+	struct dentry *m_dentry;
+	struct hlist_head m_list; /* of mounts */
+	int m_count;
+};
+
+static void probe_mountpoint(const struct bc_mountpoint *mountpoint, struct bc_probed *out)
+{
+	struct hlist_node *mount;
+
+	out->known = is_hashed(&mountpoint->m_hash) && GET(mount, &mountpoint->m_list.first) && mount && is_hashed(mount);
+}
+
 static void probe_timewait(const struct sock_common *sk, struct bc_probed *out)
 {
 	unsigned char state;
@@ -375,6 +390,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_TIMEWAIT:
 		probe_timewait((const void *)object, out);
+		break;
+	case BC_PROBE_MOUNTPOINT:
+		probe_mountpoint((const void *)object, out);
 		break;
 	case BC_PROBE_LOCKS:
 		probe_locks((const void *)object, out);
