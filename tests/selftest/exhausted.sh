@@ -30,9 +30,9 @@ end_sleepers() {
 
 # Two have rows of their own, all others share one.
 too_many() {
-	local sleepers=() status=0 i
+	local sleepers=() status=0
 	again max_containers=2 || return
-	for i in 1 2 3 4; do sleeper || return; done
+	for _ in 1 2 3 4; do sleeper || return; done
 	expect "containers with a row" 2 "$(health containers)" || status=1
 	[ "$(health containers_lost)" -ge 2 ] || fail "containers_lost is $(health containers_lost)" || status=1
 	[ "$(column "$proc/containers" objects name=overflow)" -gt 0 ] || fail "nothing is charged to the row overflow" || status=1
