@@ -16,8 +16,11 @@ lost() { # start_container's options
 }
 is_clean() { [ "$(container_column "$1" state)" = clean ]; }
 
+# Not io_uring, which leaks on some of these kernels by itself: Documentation/found.md.
 busy_is_clean() {
-	run_container --net --user -- workloads/busy.sh -p 5 -s 10 || return
+	# shellcheck disable=SC2016
+	run_container --net --user -- sh -c 'mount -t tmpfs busy /mnt || exit
+		for work in $("$0" -o list | grep -vx io_uring); do "$0" -d /mnt -p 5 -s 10 -o "$work" || exit; done' "$programs/busy" || return
 	wait_verdict "$CONTAINER_ID" || return
 	expect_state "$CONTAINER_ID" clean || return
 	expect_nothing_held "$CONTAINER_ID"
