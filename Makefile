@@ -61,6 +61,9 @@ soak:
 control:
 	@scripts/control
 
+kernels:
+	@scripts/kernels
+
 # Where modules are looked for; dkms does the same from dkms.conf.
 install: module
 	$(MAKE) -C $(KDIR) M=$(BUILD)/$$($(MAKE) -s -C $(KDIR) kernelrelease) modules_install
@@ -76,10 +79,11 @@ help:
 	@echo 'make check-vm    one kernel: KERNEL=6.1, 6.12 or debug'
 	@echo 'make soak        the long tests'
 	@echo 'make control     real test suites, each test in a container: Documentation/control.md'
+	@echo 'make kernels     every 6.1 and 6.12 that Debian serves: builds, loads, a smoke test; makes Documentation/kernels.md'
 	@echo 'make lint        formatting, clang-tidy, and what the hot path must not do'
 	@echo 'make build/beanctl  the user-space tool'
 	@echo 'make install     installs the module, beanctl, its man pages and completion (as root; PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make clean'
 	@echo 'scripts/vm --help: any command on any of Debian'"'"'s kernels'
 
-.PHONY: all module build-in workloads check check-host check-vm demo lint soak control install clean help FORCE
+.PHONY: all module build-in workloads check check-host check-vm demo lint soak control kernels install clean help FORCE

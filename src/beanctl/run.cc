@@ -195,7 +195,9 @@ void Launch::find_container()
 	for (const auto end = Clock::now() + 5s; !found && Clock::now() < end; found = container_of_process(init_))
 		std::this_thread::sleep_for(10ms);
 	if (!found)
-		fail("the module has no container for the pid namespace of process {}; is {} that of this kernel?",
+		fail("the module has no container of its own for the pid namespace of process {}; are there more than "
+		     "its "
+		     "parameter max_containers (containers_lost in health), or is {} that of another kernel?",
 		     init_, proc_root());
 	container_ = *found;
 	await_files(container_);

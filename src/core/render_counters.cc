@@ -42,6 +42,9 @@ Row row_of(Container &c, Charged what)
 		row.held = held(c, kind).bytes;
 		row.maxheld = maxheld(c, kind);
 	}
+	// Something was freed, or charged, between the two looks.
+	if (row.maxheld < row.held)
+		row.maxheld = row.held;
 	return row;
 }
 

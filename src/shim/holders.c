@@ -38,20 +38,42 @@ static void refers(struct search *search, const void *pointer)
 		search->found(search->context, (u64)pointer, &search->holder);
 }
 
+/* Its peer's pid and credentials (SO_PEERCRED), and of a unix socket its address, where that is, and its peer. */
+static struct sock *sock_refers(struct search *search, struct sock *sk)
+{
+	const void *pointer;
+	unsigned short family;
+	struct sock *peer;
+
+	refers(search, sk);
+	if (GET(pointer, &sk->sk_peer_pid))
+		refers(search, pointer);
+	if (GET(pointer, &sk->sk_peer_cred))
+		refers(search, pointer);
+	if (!GET(family, &sk->sk_family) || family != AF_UNIX)
+		return NULL;
+	if (GET(pointer, &unix_sk(sk)->addr))
+		refers(search, pointer);
+	if (GET(pointer, &unix_sk(sk)->path.dentry))
+		refers(search, pointer);
+	if (GET(pointer, &unix_sk(sk)->path.mnt))
+		refers(search, pointer);
+	return GET(peer, &unix_sk(sk)->peer) ? peer : NULL;
+}
+
 /* A unix socket holds its peer, even a dead one, and what was sent and not yet read: af_unix.c, unix_peer(). */
 static void socket_refers(struct search *search, const struct socket *socket)
 {
 	const struct sk_buff *skb, *end;
 	struct sock *sk, *peer;
-	unsigned short family;
 	unsigned char *data;
 	int steps;
 
 	if (!GET(sk, &socket->sk) || !sk)
 		return;
-	refers(search, sk);
-	if (GET(family, &sk->sk_family) && family == AF_UNIX && GET(peer, &unix_sk(sk)->peer))
-		refers(search, peer);
+	peer = sock_refers(search, sk);
+	if (peer)
+		sock_refers(search, peer);
 	end = (const struct sk_buff *)&sk->sk_receive_queue;
 	if (!GET(skb, &sk->sk_receive_queue.next))
 		return;

@@ -7,6 +7,8 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+#include <asm/nops.h>
+
 #include "shim.h"
 
 /* Charged last on a CPU that has charged nobody: looks like a container without a namespace (core/container.h). */
@@ -93,8 +95,17 @@ unsigned int bc_hooks_expected(void)
 int bc_hooks_resolve(void)
 {
 	unsigned long location = bc_lookup("ftrace_location");
+	const int *enabled = (const int *)bc_lookup("ftrace_enabled");
 	int i, missing = 0;
 
+	/*
+	 * Switched off, ftrace takes registrations and patches nothing: the hooks would never be called. And what has been registered
+	 * and taken back meanwhile it believes to be patched, and warns later. So it is not touched.
+	 */
+	if (enabled && !READ_ONCE(*enabled)) {
+		pr_err("ftrace is switched off, and hooks with it: sysctl kernel.ftrace_enabled=1, then load again. If that does not help ftrace has met a bug of its own and is off until the next boot: see the log\n");
+		return -ENODEV;
+	}
 	if (!location) {
 		pr_err("the kernel has no ftrace_location: CONFIG_DYNAMIC_FTRACE is needed\n");
 		return -ENOENT;
@@ -128,6 +139,9 @@ int bc_hooks_resolve(void)
 	return missing ? -ENOENT : 0;
 }
 
+/* What a site that nobody hooks looks like. */
+static const u8 nop5[] = { BYTES_NOP5 };
+
 static int attach(struct bc_hook *hook)
 {
 	int ret;
@@ -152,6 +166,11 @@ static int attach(struct bc_hook *hook)
 	 */
 	hook->ops.flags |= FTRACE_OPS_FL_PERMANENT;
 	hook->attached = true;
+	/* From here on it cannot be switched off. Just before, it could. */
+	if (!memcmp((const void *)hook->site, nop5, sizeof(nop5))) {
+		pr_err("%s: the hook is registered but not in place: was ftrace switched off just now?\n", hook->name);
+		return -ENODEV;
+	}
 	return 0;
 }
 

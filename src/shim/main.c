@@ -80,6 +80,10 @@ static int __init beancounter_init(void)
 		pr_err("max_containers is 1 to 65000, settle_ms 100 to 600000\n");
 		return -EINVAL;
 	}
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		pr_err("this kernel is PREEMPT_RT: not loaded. There the allocator's locks sleep, and some of the module's own memory is asked for with preemption off; CAVEATS.md says more\n");
+		return -EOPNOTSUPP;
+	}
 	ret = bc_symbols_init();
 	if (ret)
 		return ret;

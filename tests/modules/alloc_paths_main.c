@@ -9,7 +9,8 @@
  *
  *   alloc PATH COUNT SIZE [CONTEXT]   PATH: see alloc_paths_table.c
  *   free [HOW] [CONTEXT]              HOW: each, bulk, kfree_rcu, call_rcu
- *   CONTEXT                           task, worker (another processor), softirq, hardirq
+ *   CONTEXT                           task, worker (another processor), softirq, hardirq; in the task, and
+ *                                     GFP_ATOMIC, GFP_NOWAIT, GFP_NOFS, __GFP_NOFAIL: atomic, nowait, nofs, nofail
  *
  * Reading gives a header and one line: path, objects alive, those that a task's
  * own container has to pay for, the cache and an object's size in it. What a
@@ -37,8 +38,35 @@
 enum how { HOW_EACH, HOW_BULK, HOW_KFREE_RCU, HOW_CALL_RCU };
 static const char *const how_names[] = { "each", "bulk", "kfree_rcu", "call_rcu" };
 
-enum context { CONTEXT_TASK, CONTEXT_WORKER, CONTEXT_SOFTIRQ, CONTEXT_HARDIRQ };
-static const char *const context_names[] = { "task", "worker", "softirq", "hardirq" };
+enum context {
+	CONTEXT_TASK,
+	CONTEXT_WORKER,
+	CONTEXT_SOFTIRQ,
+	CONTEXT_HARDIRQ,
+	CONTEXT_ATOMIC,
+	CONTEXT_NOWAIT,
+	CONTEXT_NOFS,
+	CONTEXT_NOFAIL,
+};
+static const char *const context_names[] = { "task", "worker", "softirq", "hardirq", "atomic", "nowait", "nofs", "nofail" };
+
+static gfp_t gfp_of(enum context context)
+{
+	switch (context) {
+	case CONTEXT_SOFTIRQ:
+	case CONTEXT_HARDIRQ:
+	case CONTEXT_ATOMIC:
+		return GFP_ATOMIC;
+	case CONTEXT_NOWAIT:
+		return GFP_NOWAIT;
+	case CONTEXT_NOFS:
+		return GFP_NOFS;
+	case CONTEXT_NOFAIL:
+		return GFP_KERNEL | __GFP_NOFAIL;
+	default:
+		return GFP_KERNEL;
+	}
+}
 
 /* What an object is while RCU has it; another path may be in use by then. */
 struct rcu_object {
@@ -141,7 +169,7 @@ static void work_in(enum context context)
 	unsigned int cpu;
 
 	switch (context) {
-	case CONTEXT_TASK:
+	default:
 		work();
 		break;
 	case CONTEXT_WORKER:
@@ -203,10 +231,10 @@ static int command_alloc(const char *name, unsigned int wanted, unsigned int byt
 	size = bytes;
 	job.allocate = true;
 	job.wanted = wanted;
-	job.gfp = in_irq_context(context) ? GFP_ATOMIC : GFP_KERNEL;
+	job.gfp = gfp_of(context);
 	work_in(context);
 	/* Interrupts and kernel threads charge nobody. */
-	charged = context == CONTEXT_TASK ? objects_of_slab() : 0;
+	charged = in_irq_context(context) || context == CONTEXT_WORKER ? 0 : objects_of_slab();
 	return count == wanted ? 0 : -ENOMEM;
 }
 

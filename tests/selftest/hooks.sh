@@ -9,8 +9,6 @@
 tracing=/sys/kernel/tracing
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
 
-log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1; out = "" }'; }
-
 # ftrace_enabled=0 would take all hooks away without a word: the kernel has to refuse it while we are there.
 not_switched_off() {
 	if sysctl -q kernel.ftrace_enabled=0 2>/dev/null; then
@@ -20,13 +18,6 @@ not_switched_off() {
 	fi
 	expect "kernel.ftrace_enabled" 1 "$(sysctl -n kernel.ftrace_enabled)" || return
 	still_counts
-}
-
-still_counts() {
-	run_container -- /bin/true || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_healthy
 }
 
 # Somebody is on kfree() before us.

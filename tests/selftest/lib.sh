@@ -190,6 +190,9 @@ wait_verdict() {
 	return 1
 }
 
+# The kernel log from the line with that mark on, which somebody has written to /dev/kmsg.
+log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1 }'; }
+
 # --- what the tests need
 
 need_module() {

@@ -316,6 +316,13 @@ refusals_keep_sixteen() {
 	tell probe free signal 9 && all_unlimited
 }
 
+log_says_who() {
+	grep -qE "beancounter: container $id: [1-9][0-9]* charges refused; last numsiginfo of limit_probe\[[0-9]+\] at __sigqueue_alloc\+0x" \
+		<(dmesg)
+}
+
+log_line() { poll 20 log_says_who || fail "the log does not say who was refused:" "$(dmesg | tail -n 5)"; }
+
 trace_event() {
 	local tracing=/sys/kernel/tracing instance status=0
 	[ -d "$tracing/events/beancounter" ] || fail "no $tracing/events/beancounter" || return
@@ -424,7 +431,7 @@ warm_up
 start_talker probe -- "$programs/limit_probe" || exit 1
 id=${talk_id[probe]}
 
-ktap_plan 33
+ktap_plan 34
 talk_test "what may be written" good_writes
 talk_test "every resource that is charged can be limited" every_resource
 talk_test "a barrier above the limit is refused" barrier_above_limit
@@ -450,6 +457,7 @@ talk_test "reset clears what has been, and no limit" reset_clears
 talk_test "what one resource refuses is not in another one's maxheld" refused_by_another
 talk_test "the host and the neighbour are untouched" others_untouched
 talk_test "the last 16 refusals are kept" refusals_keep_sixteen
+talk_test "the log says who was refused what, and where" log_line
 talk_test "each refusal is a trace event" trace_event
 talk_test "the container that did all this is clean" probe_is_clean
 talk_test "one shell is one process, one that enters a second" entering

@@ -100,6 +100,40 @@ faults() {
 	end_clean toucher
 }
 
+# --- what may not be refused, or not yet
+
+# asked_for BYTES WAY WORKED: 1,000 objects of BYTES, asked for in that way at a limit; WORKED is no or yes.
+# Sets above: how far over the limit it has come.
+asked_for() {
+	limit_room 65536 || return
+	tell asker "alloc kmalloc_var 1000 $1 $2" || return
+	above=$(($(kmemsize held) - limit))
+	echo "$2: $ANSWER, $above bytes above the limit, failcnt $(kmemsize failcnt), forced $(kmemsize forced)"
+	expect "$2" "$3" "$ANSWER" || return
+	[ "$above" -le "$(kmemsize forced)" ] || fail "more than was forced" || return
+	tell asker "free each" && set_limits "$id" "kmemsize unlimited unlimited"
+}
+
+# GFP_ATOMIC has its slack above the limit, GFP_NOWAIT none. A file system's transaction and what must not fail are let through.
+ways_of_asking() {
+	local slack above
+	slack=$(($(cat /sys/module/beancounter/parameters/atomic_slack_kb) * 1024))
+	# It opens nothing any more at its limit.
+	# shellcheck disable=SC2016
+	start_talker asker -- bash -c 'exec 9>/proc/alloc_paths 2>/dev/null; while read -r line; do
+		if echo "$line" >&9; then echo yes; else echo no; fi; done' || return
+	id=${talk_id[asker]}
+	asked_for 2048 nowait no || return
+	[ "$above" -le 0 ] || fail "GFP_NOWAIT passes the limit" || return
+	asked_for 2048 atomic no || return
+	# It cannot wait for an exact sum: some KiB a CPU early (CAVEATS.md).
+	[ "$above" -le "$slack" ] && [ "$above" -gt $((slack - 32768 * cpus - 2048)) ] || fail "the slack is $slack" || return
+	asked_for 2048 nofs yes || return
+	asked_for 2048 nofail yes || return
+	[ "$above" -gt $((1000 * 1024)) ] || fail "the limit was not met" || return
+	end_clean asker
+}
+
 # --- dcachesize
 
 dentries() {
@@ -132,14 +166,18 @@ dentries() {
 
 need_module
 need_programs
+need_test_module alloc_paths
+load_test_module alloc_paths || exit 1
 warm_up
-ktap_plan 7
+ktap_plan 8
 talk_test "$((cpus * 2)) processes race for the last byte, with messages" race messages 1048576 200
 talk_test "$((cpus * 2)) processes race for the last byte, with everything" race mixed 2097152 200
 talk_test "$dead_files files opened and closed at a limit of two more" dead_do_not_count numfile file "$dead_files"
 talk_test "$dead_processes processes forked and waited for at a limit of two more" \
 	dead_do_not_count numproc process "$dead_processes"
 talk_test "no page fault fails at the limit" faults
+talk_test "atomic, nowait, nofs, nofail" ways_of_asking
 talk_test "dcachesize is limited" dentries
 talk_test "nothing was missed" expect_healthy
+unload_test_module alloc_paths
 ktap_end

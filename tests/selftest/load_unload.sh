@@ -3,11 +3,11 @@
 #
 # The module goes and comes under load.
 #
-#   LOAD_CYCLES   how often (20)
+#   LOAD_CYCLES   how often (6)
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
-cycles=${LOAD_CYCLES:-20}
+cycles=${LOAD_CYCLES:-6}
 
 need_module
 need_programs

@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#   run.sh [NAME...]    clean, leak_one, ...; without: all but runtimes, which needs more packages and memory
+#   run.sh [NAME...]    clean, leak_one, ...; without: all that are for any machine
 #
 # Runs the selftests one after the other on the running kernel, in one boot: what
 # they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
 # only if none failed.
 cd "$(dirname "$0")" || exit 1
 
-# What needs little first; those that load and unload the module last. Not bombs, which are for a small machine, nor
-# runtimes, which needs their packages.
-all=(clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions limits
-	limits_memory limits_disks stop holders beanctl fail_nth since_load limits_default load_unload)
+# What needs little first; those that load and unload the module last, and at the end what no boot comes back from. Not bombs, which are
+# for a small machine, runtimes, which needs their packages, own_faults, for a debug kernel, smoke, which says less, and load, which soak runs.
+all=(clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
+	limits limits_memory limits_disks stop holders borders readers beanctl fail_nth sandboxes since_load limits_default exhausted
+	neighbours load_unload locked_down)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 passed=0 failed=0 skipped=0

@@ -61,7 +61,16 @@ make_rootfs() {
 		# What a task does that comes in from outside.
 		mkdir -p /tmp/entered && busy -d /tmp/entered -p 5 -s 10 && echo entered >/work/entered && echo entered
 	END
-	chmod 755 "$1/bin/work" "$1/bin/entered"
+	cat >"$1/bin/crowd" <<-'END'
+		#!/bin/sh
+		# Begins with more processes than a hook's limit lets it have: the shell that makes them gives up.
+		echo ran >/work/ran
+		sh -c 'while :; do sleep 10000 & done'
+		: >/tmp/ready
+		while [ ! -e /tmp/stop ]; do sleep 0.2; done
+		echo ended
+	END
+	chmod 755 "$1/bin/work" "$1/bin/entered" "$1/bin/crowd"
 }
 
 # --- one container's life
@@ -162,6 +171,72 @@ oci_create() {
 	stopped_clean
 }
 has_stopped() { "$1" state "$oci" | grep -q '"status": "stopped"'; }
+
+# --- beanctl as a createRuntime hook: a name and limits before the container's first instruction
+
+# hooked LIMIT: into the bundle's config.json.
+hooked() {
+	python3 - "$bundle/config.json" "$beanctl" "$1" <<-'END'
+		import json, sys
+		path, beanctl, limit = sys.argv[1:]
+		config = json.load(open(path))
+		config["process"]["args"] = ["/bin/crowd"]
+		config["hooks"] = {"createRuntime": [{"path": beanctl, "args": ["beanctl", "oci-hook", "--name-from-id", "--limit", limit]}]}
+		json.dump(config, open(path, "w"))
+	END
+}
+
+# at_its_limit NAME: what the hook has set was there when the first process forked; and it is found by its name.
+at_its_limit() {
+	expect "its name" "$1" "$(container_column "$CONTAINER_ID" name)" || return
+	expect "numproc's limit" 8 "$(resource "$CONTAINER_ID" numproc limit)" || return
+	expect "numproc's maxheld" 8 "$(resource "$CONTAINER_ID" numproc maxheld)" || return
+	[ "$(resource "$CONTAINER_ID" numproc failcnt)" -gt 0 ] || fail "no fork was refused" || return
+	"$beanctl" set "$1" numproc=100 || return
+	expect "numproc's limit, set by name" 100 "$(resource "$CONTAINER_ID" numproc limit)"
+}
+
+oci_hook() {
+	bundle "$1" "$1-hook" && hooked numproc=8 || return
+	in_background "$1" run -b "$bundle" "$oci"
+	started crowd "/runtimes/$oci" || return
+	at_its_limit "$oci" || return
+	entered "$1" exec "$oci" || return
+	"$1" exec "$oci" touch /tmp/stop || return
+	expect_status 0 ended || return
+	stopped_clean
+}
+
+# A hook that cannot do what it is told: nothing runs without its limit.
+oci_hook_fails() {
+	bundle "$1" "$1-hook-fails" && hooked nonsense=8 || return
+	if "$1" run -b "$bundle" "$oci" </dev/null >"$output" 2>&1; then
+		fail "$1 ran it all the same"
+		return
+	fi
+	cat "$output"
+	grep -q nonsense "$output" || fail "nobody says why"
+	[ ! -e "$bundle/rootfs/work/ran" ] || fail "it has run"
+}
+
+podman_hook() {
+	storage=$disk/podman driver=overlay
+	mkdir -p "$disk/hooks.d" || return
+	python3 - "$disk/hooks.d/beanctl.json" "$beanctl" <<-'END'
+		import json, sys
+		json.dump({"version": "1.0.0", "hook": {"path": sys.argv[2],
+			"args": ["beanctl", "oci-hook", "--name-from-id", "--limit", "numproc=8"]},
+			"when": {"annotations": {"^beancounter$": "^on$"}}, "stages": ["createRuntime"]}, open(sys.argv[1], "w"))
+	END
+	podman_image || return
+	in_background podman_ "$1" --hooks-dir "$disk/hooks.d" run --rm --name four --network none --tmpfs /tmp \
+		--annotation beancounter=on localhost/selftest /bin/crowd
+	started crowd "/libpod_parent/libpod-[0-9a-f]{64}" || return
+	at_its_limit "$(podman_ "$1" inspect --format '{{.Id}}' four | cut -c 1-12)" || return
+	podman_ "$1" exec four touch /tmp/stop || return
+	expect_status 0 ended || return
+	stopped_clean
+}
 
 # --- podman. An image of our own: there is no network. By its options, not by files in /etc.
 
@@ -281,13 +356,19 @@ clean_up() {
 
 need_module
 need_programs
+beanctl=$(command -v beanctl) || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
 make_disk
 trap clean_up EXIT
-ktap_plan 16
+ktap_plan 21
 ktap_test "crun: run, exec, end" oci_run crun
 ktap_test "runc: run, exec, end" oci_run runc
 ktap_test "crun: create, start, exec, pause, kill, delete" oci_create crun
 ktap_test "runc: create, start, exec, pause, kill, delete" oci_create runc
+for runtime in crun runc; do
+	ktap_test "$runtime: a hook's limit is in force before the first instruction, and its name is known" oci_hook "$runtime"
+	ktap_test "$runtime: a hook that fails keeps it from running" oci_hook_fails "$runtime"
+done
+ktap_test "podman and crun: a hook's limit and name" podman_hook crun
 ktap_test "podman and crun: run, exec, end, removed" podman_run crun none
 ktap_test "podman and runc: run, exec, end, removed" podman_run runc none
 ktap_test "podman and crun, a user namespace" podman_run crun none --uidmap 0:100000:65536

@@ -51,6 +51,36 @@ own_rows() {
 	expect "ids seen" "$CONTAINER_ID" "$(ids "$folder/out")"
 }
 
+# The host's row is what slab has less what the containers have. Both move: looked at while slab's totals stand still.
+unreclaimable() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' /proc/meminfo; }
+host_row_now() {
+	local total
+	total=$(unreclaimable)
+	cat "$old" >"$folder/rows"
+	[ "$total" = "$(unreclaimable)" ] || return
+	host=$(awk '$1 == "0:" && $2 == "kmemsize" { print $3 }' "$folder/rows")
+	others=$(awk '$1 ~ /^[1-9][0-9]*:$/ && $2 == "kmemsize" { sum += $3 } END { print sum + 0 }' "$folder/rows")
+	rest=$((total - others))
+}
+
+host_row() {
+	local host others rest
+	start_container -- sleep 1000 || return
+	poll 30 host_row_now || fail "slab's total does not stand still" || return
+	kill_container
+	echo "the host has $host, the containers $others"
+	[ "$others" -gt 0 ] || fail "the container has nothing" || return
+	expect "the host's kmemsize" "$rest" "$host"
+}
+
+# Who shares the host's pid namespace is the host, whatever else is its own.
+no_container() {
+	local before
+	before=$(newest_container)
+	unshare --mount --uts --ipc --net true || return
+	expect "containers that were made" "$before" "$(newest_container)"
+}
+
 # Through the host's own proc it is still the container that opens.
 host_proc() {
 	unshare --pid --fork --mount sh -c "cat $old" >"$folder/out" 2>&1
@@ -111,7 +141,7 @@ naming() {
 
 need_module
 [ -e "$old" ] || ktap_skip_all "no $old: it is switched off by a parameter"
-ktap_plan 12
+ktap_plan 14
 ktap_test "the host's administrator sees all" administrator
 ktap_test "nobody gets EACCES or EPERM" nobody
 ktap_test "root without CAP_SYS_ADMIN gets EACCES or EPERM" root_without_capability
@@ -124,4 +154,6 @@ ktap_test "nor can the root of a user namespace" nothing_else --user
 ktap_test "a passed descriptor is no right" passed_descriptor
 ktap_test "what control does not understand it refuses" nonsense
 ktap_test "a container can be named" naming
+ktap_test "the host's row is slab's total less the containers'" host_row
+ktap_test "without a pid namespace of its own it is the host" no_container
 ktap_end

@@ -1,0 +1,130 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The kernel refuses the module its own memory: when it is loaded, one allocation after the other, and while it works. For a kernel
+# with fault injection, which the debug kernel has.
+#
+#   INSMOD_STEP   every how-manieth allocation of insmod (7; 1 is for make soak)
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+
+module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
+step=${INSMOD_STEP:-7}
+debugfs=/sys/kernel/debug
+kinds=(failslab fail_page_alloc)
+out=$(mktemp /tmp/own-faults.XXXXXX)
+
+set_all() { # attribute, value
+	local kind
+	for kind in "${kinds[@]}"; do
+		[ ! -e "$debugfs/$kind/$1" ] || echo "$2" >"$debugfs/$kind/$1" || return
+	done
+}
+
+switch_off() {
+	set_all probability 0
+	set_all require-start 0
+	set_all require-end 0xffffffffffffffff
+}
+trap 'switch_off; rm -f "$out"' EXIT
+
+# within SYMBOL [module]: only what is asked for in that function or below it. The kernel's own symbols are in order. gcc may have
+# split a function (.part.0), and padding has a symbol, too.
+within() {
+	local start end
+	read -r start end < <(case ${2-} in
+	'') grep -A 9 " $1\$" /proc/kallsyms ;;
+	*) grep "\\[$2\\]\$" /proc/kallsyms | sort ;;
+	esac | awk -v name="$1" '
+		$3 ~ /^__pfx_/ { next }
+		index($3, name) == 1 { if (!start) start = $1; next }
+		start && !done { print start, $1; done = 1 }')
+	[ -n "${end-}" ] || fail "no function $1 ${2-} in /proc/kallsyms" || return
+	set_all require-start "0x$start" && set_all require-end "0x$end" && set_all stacktrace-depth 32
+}
+
+prepare() {
+	switch_off
+	set_all interval 1 && set_all times -1 && set_all verbose 0 && set_all task-filter N || return
+	# Both would spare whoever may wait.
+	set_all ignore-gfp-wait N && set_all ignore-gfp-highmem N && set_all min-order 0
+}
+
+nothing_there() {
+	[ ! -e /sys/module/beancounter ] || fail "the module is there" || return
+	[ ! -e "$proc" ] && [ ! -e /proc/user_beancounters ] || fail "files were left in /proc" || return
+	! grep -E 'bc_tramp|beancounter' /sys/kernel/tracing/enabled_functions || fail "hooks were left" || return
+	! grep beancounter "$debugfs/kprobes/list" || fail "kprobes were left"
+}
+
+# Each allocation of the module's init, and of what it calls, refused once: it fails and leaves nothing, or does without.
+insmod_walk() {
+	local nth answer without=0 failed=0
+	rmmod beancounter || return
+	within do_one_initcall || return
+	for ((nth = 1;; nth += step)); do
+		answer=$("$programs/insmod_nth" "$nth" "$module") || return
+		case $answer in
+		"loaded whole") break ;;
+		"loaded injected")
+			without=$((without + 1))
+			rmmod beancounter || return
+			;;
+		*" injected") failed=$((failed + 1)) ;;
+		*) fail "allocation $nth: $answer" || return ;;
+		esac
+		nothing_there || fail "... after allocation $nth: $answer" || return
+		[ "$nth" -lt 5000 ] || fail "no end" || return
+	done
+	echo "up to the ${nth}th allocation, every ${step}th: insmod failed $failed times, did without $without times"
+	[ "$failed" -gt 0 ] || return
+	switch_off
+	still_counts
+}
+
+# refused_in SYMBOL COUNTER: all memory that the module asks for there, while containers work. They do work, and it is counted.
+refused_in() {
+	local before status=0
+	before=$(health "$2")
+	within "$1" beancounter && set_all probability 100 || return
+	unshare --pid --fork --mount-proc workloads/busy.sh -p 2 -s 5 >"$out" 2>&1 || fail "a container did not work:" "$(cat "$out")" || status=1
+	beanctl check -- "$programs/busy" -d /dev/shm -p 2 -s 2 >"$out" 2>&1 && { fail "called clean while blind" || status=1; }
+	tail -n 1 "$out"
+	switch_off
+	echo "$2: $before, then $(health "$2")"
+	[ "$(health "$2")" -gt "$before" ] || fail "it is not counted" || status=1
+	return "$status"
+}
+
+# The files' texts, a report's survey: the reader hears ENOMEM.
+refused_to_readers() {
+	local file status=0
+	start_container -- sleep 1000 || return
+	within bc_render beancounter && set_all probability 100 || return
+	for file in containers health "$CONTAINER_ID/resources" "$CONTAINER_ID/objects"; do
+		cat "$proc/$file" >/dev/null 2>"$out" && { fail "$file was read without memory" || status=1; }
+		grep -q 'Cannot allocate memory' "$out" || fail "$file: $(cat "$out")" || status=1
+	done
+	switch_off
+	kill_container || return
+	return "$status"
+}
+
+healthy_again() {
+	rmmod beancounter && insmod "$module" && still_counts
+}
+
+need_module
+need_programs
+[ -e "$debugfs/failslab" ] || mount -t debugfs debugfs "$debugfs"
+[ -e "$debugfs/failslab/require-start" ] || ktap_skip_all "this kernel injects no faults (CONFIG_FAILSLAB, CONFIG_FAULT_INJECTION_STACKTRACE_FILTER)"
+command -v beanctl >/dev/null || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
+prepare || ktap_skip_all "fault injection cannot be set up"
+warm_up
+ktap_plan 5
+ktap_test "insmod, refused memory at each step" insmod_walk
+ktap_test "no memory for the ledger" refused_in _ZN2bc6Ledger11record_slow missed
+ktap_test "no memory for containers" refused_in _ZN2bc10Containers12find_or_make containers_lost
+ktap_test "no memory for a file's text" refused_to_readers
+ktap_test "loaded again: whole" healthy_again
+ktap_end
