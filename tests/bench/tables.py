@@ -156,7 +156,7 @@ def document(kernels, contended):
     """The section between the markers of Documentation/cost.md."""
     parts = []
     for name, title, make, what in SCALE:
-        found = [k for k in kernels if name == "syscalls" or k.table(name)]
+        found = [k for k in kernels if (k.objects if name == "syscalls" else k.table(name))]
         if not found:
             continue
         parts.append(f"### {title}\n\n{what}")
