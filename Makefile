@@ -54,6 +54,10 @@ check-vm:
 	@scripts/check vm $(KERNEL)
 demo:
 	@scripts/demo
+bench:
+	@scripts/bench
+bench-docs:
+	@scripts/bench --docs
 lint:
 	@scripts/lint
 soak:
@@ -80,10 +84,11 @@ help:
 	@echo 'make soak        the long tests'
 	@echo 'make control     real test suites, each test in a container: Documentation/control.md'
 	@echo 'make kernels     every 6.1 and 6.12 that Debian serves: builds, loads, a smoke test; makes Documentation/kernels.md'
+	@echo 'make bench       what it costs, in guest instructions, beside memcg and tracers; make bench-docs: into the documents, too'
 	@echo 'make lint        formatting, clang-tidy, and what the hot path must not do'
 	@echo 'make build/beanctl  the user-space tool'
 	@echo 'make install     installs the module, beanctl, its man pages and completion (as root; PREFIX=/usr/local, DESTDIR=)'
 	@echo 'make clean'
 	@echo 'scripts/vm --help: any command on any of Debian'"'"'s kernels'
 
-.PHONY: all module build-in workloads check check-host check-vm demo lint soak control kernels install clean help FORCE
+.PHONY: all module build-in workloads check check-host check-vm bench bench-docs demo lint soak control kernels install clean help FORCE

@@ -5,6 +5,7 @@
 #include "error.h"
 #include "hook.h"
 #include "run.h"
+#include "top.h"
 
 #include <CLI/CLI.hpp>
 
@@ -28,6 +29,7 @@ struct Arguments {
 	std::string new_id;
 	RunOptions run;
 	CheckOptions check;
+	TopOptions top;
 	bool name_from_id = false;
 };
 
@@ -42,6 +44,7 @@ class Commands
 	void add_tables();
 	void add_settings();
 	void add_containers();
+	void add_top();
 	void add_look(CLI::App *command);
 	void add_symbols(CLI::App *command);
 	void add_who(CLI::App *command, bool required = true);
@@ -133,6 +136,17 @@ void Commands::add_tables()
 	add_symbols(c);
 }
 
+void Commands::add_top()
+{
+	TopOptions &top = arguments_.top;
+	CLI::App *c = add("top", "The containers, again and again", [&top] { return beanctl::top(top); });
+	c->add_flag("--batch", top.batch, "plain text, for scripts");
+	c->add_option("-n,--iterations", top.iterations, "ends after so many")->type_name("N");
+	c->add_option("-d,--delay", top.delay, "seconds from one to the next (2)")->type_name("S");
+	c->add_option("-s,--sort", top.sort, "what is first: held, growth, failcnt, id")->type_name("KEY");
+	c->add_flag("-b,--bytes", top.bytes, "sizes as plain numbers of bytes");
+}
+
 void Commands::add_settings()
 {
 	const Arguments &a = arguments_;
@@ -208,6 +222,7 @@ Commands::Commands()
 	app_.footer("ID is a container's number or its name. beanctl COMMAND --help, and the pages beanctl-COMMAND(1), "
 		    "say more.");
 	add_tables();
+	add_top();
 	add_settings();
 	add_containers();
 }

@@ -122,6 +122,19 @@ std::optional<long long> Records::bound(size_t row, std::string_view column) con
 	return number(row, column);
 }
 
+void Records::keep(const std::function<bool(size_t row)> &wanted)
+{
+	std::vector<std::vector<std::string>> kept;
+	std::vector<size_t> rows;
+	for (size_t row = 0; row < size(); ++row) {
+		if (wanted(row))
+			rows.push_back(row);
+	}
+	for (const size_t row : rows)
+		kept.push_back(std::move(rows_[row]));
+	rows_ = std::move(kept);
+}
+
 std::optional<size_t> Records::where(std::string_view column, std::string_view wanted) const
 {
 	for (size_t row = 0; row < size(); ++row) {

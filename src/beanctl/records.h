@@ -3,6 +3,7 @@
 // by name, never by position, since new ones may come. Documentation/files.md has the escapes.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ class Records
 	std::string text_if_there(size_t row, std::string_view column) const;
 	// nullopt: unlimited.
 	std::optional<long long> bound(size_t row, std::string_view column) const;
+
+	// Drops the rows of which `wanted` is not true; it is asked of each before any is dropped.
+	void keep(const std::function<bool(size_t row)> &wanted);
 
 	// The row where `column` has this text.
 	std::optional<size_t> where(std::string_view column, std::string_view text) const;

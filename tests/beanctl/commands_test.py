@@ -283,7 +283,7 @@ class Commands(unittest.TestCase):
 
     def test_help(self):
         commands = re.findall(r"(?m)^  ([a-z-]+)  ", self.ok("--help").split("Subcommands:")[1])
-        self.assertEqual(commands, ["list", "show", "objects", "leaks", "references", "set", "reset", "name", "stacks",
+        self.assertEqual(commands, ["list", "show", "objects", "leaks", "references", "top", "set", "reset", "name", "stacks",
                                     "dismiss", "run", "check", "oci-hook"])
         for command in commands:
             self.assertIn("Usage: beanctl " + command, self.ok(command, "--help"))

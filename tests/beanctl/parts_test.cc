@@ -12,6 +12,7 @@
 #include "report.h"
 #include "symbols.h"
 #include "table.h"
+#include "top_rows.h"
 #include "units.h"
 
 #include <gtest/gtest.h>
@@ -55,6 +56,15 @@ TEST(Records, OrderDoesNotMatterAndColumnsMayBeAdded)
 	const Records records = Records::parse("new held id\nx 5 1\n", "file");
 	EXPECT_EQ(records.number(0, "id"), 1);
 	EXPECT_EQ(records.number(0, "held"), 5);
+}
+
+TEST(Records, KeepAsksForEveryRowBeforeItDropsOne)
+{
+	Records records = Records::parse("id held\n1 5\n2 0\n3 7\n", "file");
+	records.keep([&](size_t row) { return records.number(row, "held") != 0; });
+	ASSERT_EQ(records.size(), 2u);
+	EXPECT_EQ(records.number(0, "id"), 1);
+	EXPECT_EQ(records.number(1, "id"), 3);
 }
 
 TEST(Records, WhatIsNotThereIsAnError)
@@ -347,6 +357,41 @@ TEST(KernelLog, ReportsAndOtherLines)
 	EXPECT_TRUE(is_kernel_report("Oops: 0000 [#1] PREEMPT SMP"));
 	EXPECT_FALSE(is_kernel_report("beancounter: 9 hooks in place"));
 	EXPECT_FALSE(is_kernel_report("systemd[1]: DEBUG: x"));
+}
+
+TEST(Top, ALineIsCutBetweenCharacters)
+{
+	EXPECT_EQ(cut("abc", 2), "ab");
+	EXPECT_EQ(cut("abc", 5), "abc");
+	EXPECT_EQ(cut("abc", 0), "");
+	EXPECT_EQ(cut("\u00e4\u00f6\u00fc", 2), "\u00e4\u00f6");
+	EXPECT_EQ(split_lines("a\n\nb"), (std::vector<std::string>{"a", "", "b"}));
+	EXPECT_TRUE(split_lines("").empty());
+}
+
+TEST(Top, GrowthIsByTheSecond)
+{
+	auto sample = [](double seconds, std::vector<std::pair<unsigned, long long>> held) {
+		TopSample s;
+		s.seconds = seconds;
+		for (const auto &[id, bytes] : held) {
+			TopRow row;
+			row.container.id = id;
+			row.container.held = bytes;
+			s.rows.push_back(row);
+		}
+		return s;
+	};
+	const TopSample before = sample(10, {{1, 1000}, {2, 500}, {3, 0}});
+	TopSample now = sample(14, {{2, 100}, {1, 1400}, {4, 9}});
+	compare(now, before);
+	EXPECT_EQ(now.rows[0].growth, -100);
+	EXPECT_EQ(now.rows[1].growth, 100);
+	EXPECT_EQ(now.rows[2].growth, std::nullopt);
+	sort(now, TopKey::growth);
+	EXPECT_EQ(now.rows[0].container.id, 1u);
+	EXPECT_EQ(now.rows[1].container.id, 4u);
+	EXPECT_EQ(now.rows[2].container.id, 2u);
 }
 
 TEST(Files, OneWriteOrAnError)

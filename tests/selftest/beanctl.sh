@@ -91,6 +91,19 @@ listed() {
 	status 2 list -o nonsense
 }
 
+top_of() {
+	local id
+	start_container -- sleep 1000 || return
+	id=$CONTAINER_ID
+	status 0 top --batch -n 2 -d 0.5 --bytes --sort id || return
+	kill_container
+	expect "looks" 2 "$(grep -c '^ID ' "$out/out")" || return
+	# A shell that has become sleep: it holds something, and is called so.
+	expect_match "its second line" "^ *$id - running [1-9][0-9]* [-+]?[0-9]+ [1-9][0-9]* 0 0 sleep\$" \
+		"$(tail -n +4 "$out/out" | awk -v id="$id" '$1 == id' | tail -n 1 | tr -s ' ')" || return
+	status 2 top && expect_match "message" "--batch" "$(cat "$out/err")"
+}
+
 clean() {
 	status 0 check -- true || return
 	expect_match report 'container [0-9]+: clean' "$(cat "$out/out")" || return
@@ -218,6 +231,7 @@ ktap_test "run's namespaces" own_namespaces
 ktap_test "a container by name and number" named
 ktap_test "a container does not outlive its beanctl" it_dies_with_beanctl
 ktap_test "list" listed
+ktap_test "top" top_of
 ktap_test "check: clean, and a command that fails" clean
 ktap_test "check: a leak is named" leaked_report
 ktap_test "check --each: five at a time" many

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Results as markdown."""
+from results import COLUMNS, PAIRS, SYSCALLS
+
+HEADS = {"bare": "bare", "host": "host's task", "container": "container", "near": "near its limit", "stacks": "with stacks",
+         "memcg": "memcg", "tracer": "tracer", "bpftrace": "bpftrace"}
+ROWS = {"kmalloc_64": "kmalloc(64)", "kmalloc_64_variable": "kmalloc(n), n = 64", "kmem_cache": "kmem_cache",
+        "bulk": "bulk, per object", "kfree_rcu": "kfree_rcu(), the caller's part", "kfree_bulk": "kfree_rcu(), its batch",
+        "kmalloc_4k": "kmalloc(4096)", "kmalloc_16k": "kmalloc(16384)", "fork_exit_wait": "fork, exit, wait",
+        "open_close": "open, close", "pipe_close": "pipe, close", "socketpair_rw": "socketpair, write, read",
+        "mmap_munmap": "mmap, munmap"}
+
+
+def figure(value):
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.1f}"
+
+
+def table(heads, rows):
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows])
+
+
+class Notes:
+    """Reasons, each once, by number."""
+
+    def __init__(self):
+        self.all = []
+
+    def mark(self, reason):
+        if reason not in self.all:
+            self.all.append(reason)
+        return f"- [{self.all.index(reason) + 1}]"
+
+    def text(self):
+        return "\n".join(f"[{i + 1}] {reason}." + "  " for i, reason in enumerate(self.all))
+
+
+def cell_text(cell, notes):
+    if cell is None:
+        return "?"
+    if "missing" in cell:
+        return notes.mark(cell["missing"])
+    if "more" not in cell:
+        return figure(cell["instructions"])
+    text = f"{'+' if cell['more'] >= 0 else ''}{figure(cell['more'])} ({cell['to_bare']:.2f}"
+    return text + (f", {cell['to_memcg']:.2f})" if "to_memcg" in cell else ")")
+
+
+def costs(kernel, notes):
+    columns = [c for c in COLUMNS if c in kernel.wanted and c not in kernel.absent]
+    for column in kernel.wanted:
+        if column in kernel.absent:
+            notes.mark(f"no column for {HEADS[column]}: {kernel.absent[column]}")
+    rows = [[ROWS[row]] + [cell_text(kernel.cell(row, c), notes) for c in columns] for row in PAIRS + SYSCALLS]
+    return table([kernel.release] + [HEADS[c] for c in columns], rows)
+
+
+def readme(date, command, kernels, boots):
+    """The section between README's markers."""
+    notes = Notes()
+    parts = [f"""Guest instructions, measured {date} by `{command}`: of an allocation and its free, and of whole system calls. After
+"bare" what is added to it, in brackets the ratio to bare and the part of what memcg's accounting adds. Each column has a boot of its
+own ({boots} boots in all); 1000 nops read 1000 in each."""]
+    parts += [costs(kernel, notes) for kernel in kernels]
+    if notes.all:
+        parts.append(notes.text())
+    return "\n\n".join(parts) + "\n"
+
+
+def syscall_parts(kernel):
+    """A system call's objects, and what they should cost by the price of one pair."""
+    pair = (kernel.cell("kmalloc_64", "container") or {}).get("more")
+    rows = []
+    for row in SYSCALLS:
+        cell, bare = kernel.cell(row, "container") or {}, kernel.bare(row, "container")
+        if pair is None or "more" not in cell or row not in kernel.objects:
+            continue
+        n = kernel.objects[row]
+        rows.append([ROWS[row], bare, n, figure(n * pair), figure(cell["more"]), f"{100 * cell['more'] / bare:.1f} %"])
+    return table(["call", "bare", "objects", "objects x pair", "measured", "of bare"], rows)
+
+
+def cpus(kernel):
+    by = {}
+    for r in kernel.table("cpus"):
+        by.setdefault(int(r["cpus"]), {})[r["mode"]] = float(r["per_thousand"])
+    rows = [[n] + [figure(v.get(mode, 0)) for mode in ("bare", "far", "near")] for n, v in sorted(by.items())]
+    return table(["possible CPUs", "bare", "far from the limit", "near it"], rows)
+
+
+def slow(kernel):
+    rows = []
+    for r in kernel.table("slow"):
+        charges = int(r["charges"])
+        entered = {k: int(v) for k, v in r.items() if k not in ("table", "cpus", "mode", "charges")}
+        often = {k: 1000 * n / charges for k, n in entered.items() if 1000 * n / charges >= 0.1}
+        rows.append([r["cpus"], r["mode"], ", ".join(f"{k} {v:.1f}" for k, v in sorted(often.items(), key=lambda i: -i[1]))])
+    return table(["CPUs", "limit", "entries per 1,000 charges"], rows)
+
+
+def containers(kernel):
+    return table(["containers", "first pair after a change", "the next pair"],
+                 [[r["containers"], r["first"], r["second"]] for r in kernel.table("containers")])
+
+
+def objects(kernel):
+    kept = {r["objects"]: r["ledger"] for r in kernel.table("given_back")}
+    stop = {r["objects"]: r for r in kernel.table("stop")}
+    wait = {r["objects"]: r["longest_wait"] for r in kernel.table("stop_watched")}
+    rows = []
+    for r in kernel.table("objects"):
+        n = r["objects"]
+        per = f"{int(r['ledger']) / int(n):.2f}" if int(n) >= 1000 else "-"
+        rows.append([f"{int(n):,}", figure(float(r["per_thousand"])), f"{int(r['ledger']):,}", per, f"{int(kept.get(n, 0)):,}",
+                     f"{int(stop[n]['took']) / 1e6:,.0f}" if n in stop else "?", f"{int(wait.get(n, 0)) / 1e6:.2f}"])
+    return table(["living objects", "1,000 charges", "ledger bytes", "an object", "ledger bytes when freed",
+                  "ms from end to verdict", "longest wait, ms"], rows)
+
+
+def reads(kernel):
+    sizes = sorted({int(r["objects"]) for r in kernel.table("read") if "objects" in r})
+    files = {}
+    for kind in ("read", "read_stopped"):
+        for r in kernel.table(kind):
+            name = r["file"] + (" (stopped)" if kind == "read_stopped" else "")
+            files.setdefault(name, {})[int(r.get("objects", sizes[0]))] = r
+    heads = ["file"] + [f"{n:,} object{'' if n == 1 else 's'}: Minstr., longest wait in ms" for n in sizes]
+    return table(heads, [[name] + [f"{int(by[n]['took']) / 1e6:.2f}, {int(by[n]['longest_wait']) / 1e6:.2f}" if n in by else ""
+                                   for n in sizes] for name, by in files.items()])
+
+
+def host(rows):
+    if "missing" in rows:
+        return f"Not measured: {rows['missing']}."
+    return table(["a charge and its free, CPU ns", "1 thread", "2 threads", "ratio"],
+                 [[name.replace("_", " "), r["one"], r["two"], r["ratio"]] for name, r in rows.items()])
+
+
+SCALE = (
+    ("syscalls", "System calls: their objects' part", syscall_parts,
+     "How many slab objects one has (by the tracer), what these cost at the price of a kmalloc(64), and what it costs more."),
+    ("cpus", "Possible CPUs", cpus,
+     "Instructions of 1,000 kmalloc(256), 250 of them alive at a time, and their frees, on one CPU."),
+    ("slow", "Slow paths", slow,
+     "Each CPU charges the same container at once; how often functions that the core calls cold are entered, counted by kprobes. "
+     "Without instructions: several CPUs do not boot where they are counted."),
+    ("containers", "Containers by turns on one CPU", containers, "Instructions of a kmalloc(64) and its free."),
+    ("objects", "Objects", objects,
+     "What a container's living objects cost it, and from its end to the verdict when all of them survive (drains of some seconds "
+     "are in it, compare with one object). The longest wait is that of a task of the highest priority meanwhile."),
+    ("read", "Reading", reads, "The least of three; then once more beside a task of the highest priority."),
+)
+
+
+def document(kernels, contended):
+    """The section between the markers of Documentation/cost.md."""
+    parts = []
+    for name, title, make, what in SCALE:
+        found = [k for k in kernels if (k.objects if name == "syscalls" else k.table(name))]
+        if not found:
+            continue
+        parts.append(f"### {title}\n\n{what}")
+        parts += [f"{k.release}:\n\n{make(k)}" for k in found]
+    parts.append("### Contention\n\nThe core on the host's processors (tests/host/bench_core.cc), Google Benchmark, medians. The platform of "
+                 "the tests has costs of its own: the ratios count.\n\n" + host(contended))
+    return "\n\n".join(parts) + "\n"
