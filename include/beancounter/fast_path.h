@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What src/shim/trampolines.S knows of the core's data: offsets and bits, for the fast paths that are written in assembly. The
- * core says the same in C++ and compares it with this by static_assert (src/core/hooks.cc).
+ * What src/shim/trampolines.S knows of the core's data: offsets and bits, for the fast paths that are written in
+ * assembly. The core says the same in C++ and compares it with this by static_assert (src/core/hooks.cc).
  */
 #ifndef BEANCOUNTER_FAST_PATH_H
 #define BEANCOUNTER_FAST_PATH_H
