@@ -16,7 +16,7 @@ MODULE_PARM_DESC(old_file, "make /proc/user_beancounters (default 1); some tools
 
 static unsigned int max_containers = 4096;
 module_param(max_containers, uint, 0444);
-MODULE_PARM_DESC(max_containers, "containers with a row of their own, 1 to 65000 (default 4096: 32 KiB of table); further ones share the row 'overflow'");
+MODULE_PARM_DESC(max_containers, "containers with a row of their own, 1 to 65000 (default 4096: 288 KiB of tables); further ones share the row 'overflow'");
 
 static unsigned int settle_ms = 12000;
 module_param(settle_ms, uint, 0444);

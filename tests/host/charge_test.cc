@@ -63,6 +63,43 @@ TEST_F(ChargeTest, FreesOfWhatNobodyChargedAreNoErrors)
 		EXPECT_EQ(health.of(static_cast<Loss>(i)), 0) << kLossNames[i];
 }
 
+// Objects of several pages, kinds and containers in one array, with what nobody charged between them.
+TEST_F(ChargeTest, ManyAtOnce)
+{
+	Container *a = start(ns(1));
+	Container *b = start(ns(2));
+	const Cache large{8192, false, "kmalloc-8k"};
+	std::vector<u64> all;
+	const auto add = [&](u64 n, const Cache &cache, u32 count) {
+		std::vector<u64> made;
+		for (u32 i = 0; i < count; ++i)
+			made.push_back(slabs_.make(cache.key, cache.stride));
+		if (n != 0)
+			charged_many(ns(n), made, 0x81000000 + n, cache.cache_key());
+		all.insert(all.end(), made.begin(), made.end());
+	};
+	add(1, kmalloc_, 200);
+	add(0, kmalloc_, 3);
+	add(2, kmalloc_, 70);
+	add(2, large, 5);
+	add(1, dentry_, 30);
+	all.push_back(0);
+	all.push_back(16);
+	EXPECT_EQ(raw_held(*a, ByteKind::kmemsize), (Raw{200 * 192, 200}));
+	EXPECT_EQ(raw_held(*a, ByteKind::dcachesize), (Raw{30 * 192, 30}));
+	EXPECT_EQ(raw_held(*b), (Raw{70 * 192 + 5 * 8192, 75}));
+	EXPECT_EQ(ledger_sum(a->index, ByteKind::kmemsize), (Raw{200 * 192, 200}));
+	EXPECT_EQ(ledger_sum(b->index, ByteKind::kmemsize), (Raw{70 * 192 + 5 * 8192, 75}));
+	std::reverse(all.begin() + 100, all.end());
+	freed_many(all);
+	EXPECT_EQ(raw_held(*a), Raw{});
+	EXPECT_EQ(raw_held(*b), Raw{});
+	EXPECT_TRUE(recorded().empty());
+	freed_many(all); // nothing any more
+	EXPECT_EQ(raw_held(*a), Raw{});
+	EXPECT_EQ(health.blind(), 0);
+}
+
 TEST_F(ChargeTest, PageBacked)
 {
 	Container *c = start(ns(1));

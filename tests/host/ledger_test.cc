@@ -37,6 +37,34 @@ TEST_F(LedgerTest, TakesWhatWasRecordedOnce)
 	EXPECT_TRUE(stale_.empty());
 }
 
+TEST_F(LedgerTest, FlatItIsTheSame)
+{
+	restart(flat(machine()));
+	ASSERT_TRUE(bc_ledger.flat());
+	EXPECT_EQ(bc_ledger.bytes(), 8192 * 8);
+	ASSERT_TRUE(record(at(5, 192), 192, slot(7)));
+	ASSERT_TRUE(record(at(8191), 4096, slot(8)));
+	EXPECT_FALSE(record(at(8192), 64, slot(9)));
+	EXPECT_EQ(host::live(host::Kind::page), 0) << "no chunks";
+	EXPECT_EQ(recorded().size(), 2u);
+	EXPECT_EQ(take(at(5, 192)).raw(), slot(7).raw());
+	EXPECT_EQ(take(at(8191)).raw(), slot(8).raw());
+	for (u64 none : {at(0), at(8192), u64{0}, u64{16}, ~u64{0}})
+		EXPECT_TRUE(take(none).empty());
+}
+
+TEST_F(LedgerTest, WhoIsFlat)
+{
+	bc_config config = flat(machine());
+	config.flat_most -= 1;
+	restart(config);
+	EXPECT_FALSE(bc_ledger.flat()) << "too large a table";
+	config = flat(machine());
+	config.ram_pages = config.pages / 2;
+	restart(config);
+	EXPECT_FALSE(bc_ledger.flat()) << "half of the memory is still to come";
+}
+
 TEST_F(LedgerTest, MissesWhatNobodyRecorded)
 {
 	EXPECT_TRUE(take(at(0)).empty());

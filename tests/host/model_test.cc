@@ -37,7 +37,7 @@ class Model : public Core, public ::testing::WithParamInterface<u64>
 		Core::SetUp();
 		bc_config config = machine(100);
 		config.cpus = 8;
-		restart(config);
+		restart(GetParam() % 2 == 0 ? config : flat(config));
 		const char *functions[] = {"alloc_pid", "__d_alloc", "alloc_vmap_area", "copy_net_ns"};
 		for (u64 i = 0; i < 4; ++i)
 			host::add_symbol(kText + 0x1000 * i, 0x1000, functions[i]);

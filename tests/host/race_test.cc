@@ -60,6 +60,7 @@ class Race : public Core
 		for (auto &thread : threads)
 			thread.join();
 	}
+	void free_against_a_walkers_claim();
 	void nothing_lost()
 	{
 		for (size_t i = 0; i < static_cast<size_t>(Loss::kCount); ++i)
@@ -125,8 +126,10 @@ TEST_F(Race, AForgottenNamespaceIsPutAfterItsReaders)
 	waits_for_readers([&] { containers.forget_namespace(*c); });
 }
 
+TEST_F(Race, FreeAgainstAWalkersClaim) { free_against_a_walkers_claim(); }
+
 // take() against claim(): of every object of a stopped container either the free or the walker uncharges.
-TEST_F(Race, FreeAgainstAWalkersClaim)
+void Race::free_against_a_walkers_claim()
 {
 	Container *c = start(ns(1));
 	for (int round = 0; round < 8 * kEffort; ++round) {
@@ -152,6 +155,42 @@ TEST_F(Race, FreeAgainstAWalkersClaim)
 				slabs_.free(object);
 	}
 	nothing_lost();
+}
+
+// The same for objects that come and go many at a time.
+TEST_F(Race, ManyFreesAgainstAWalkersClaim)
+{
+	Container *c = start(ns(1));
+	for (int round = 0; round < 4 * kEffort; ++round) {
+		std::vector<std::vector<u64>> mine(kThreads);
+		for (u32 cpu = 0; cpu < kThreads; ++cpu) {
+			for (const Cache *cache : {&k64_, &k8k_, &dentry_}) {
+				std::vector<u64> made;
+				for (int i = 0; i < 70; ++i)
+					made.push_back(slabs_.make(cache->key, cache->stride));
+				host::set_cpu(cpu);
+				charged_many(ns(1), made, kText + 8, cache->cache_key());
+				mine[cpu].insert(mine[cpu].end(), made.begin(), made.end());
+			}
+		}
+		ASSERT_EQ(held(*c).objects, 70 * 3 * kThreads);
+		exact(*c);
+		u64 taken = 0;
+		together(
+		    kThreads, [&](u32 cpu) { freed_many(mine[cpu]); }, [&] { taken = drop_all(*c); });
+		ASSERT_EQ(raw_held(*c), Raw{}) << "round " << round << ", the walker took " << taken;
+		ASSERT_TRUE(recorded().empty());
+		for (const auto &objects : mine)
+			for (u64 object : objects)
+				slabs_.free(object);
+	}
+	nothing_lost();
+}
+
+TEST_F(Race, AFlatLedgersFreesAgainstAWalkersClaim)
+{
+	restart(flat(machine()));
+	free_against_a_walkers_claim();
 }
 
 // The same with somebody else allocating and freeing all the while, and pages changing hands below the walker.

@@ -139,11 +139,26 @@ void Slabs::forget(const void *cache)
 	}
 }
 
+namespace
+{
+std::vector<void *> pointers_of(const std::vector<u64> &objects)
+{
+	std::vector<void *> pointers;
+	for (u64 object : objects)
+		pointers.push_back(reinterpret_cast<void *>(object));
+	return pointers;
+}
+} // namespace
+
 bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp)
 {
 	host::set_namespace(ns);
 	void *object = reinterpret_cast<void *>(address);
 	if (gates.small.relaxed() != 0) {
+		if (const Plain plain = admit_plain(Address{caller}, cache, gfp); plain.c != nullptr) {
+			settle_plain(plain, object, true, gfp);
+			return true;
+		}
 		Admission admission;
 		if (!admit({Address{caller}, cache, 0, 1, ByteKind::kmemsize, gfp, false}, admission))
 			return false;
@@ -170,6 +185,32 @@ void freed(u64 address)
 {
 	platform::PreemptOff section;
 	free_object(Address{address});
+}
+
+void charged_many(const void *ns, const std::vector<u64> &objects, u64 caller, CacheKey cache)
+{
+	host::set_namespace(ns);
+	const std::vector<void *> pointers = pointers_of(objects);
+	for (u32 i = 0; i < pointers.size();) {
+		platform::PreemptOff section;
+		Container *c = current_container();
+		ASSERT_NE(c, nullptr);
+		const u32 some = std::min(kAtOnce, static_cast<u32>(pointers.size()) - i);
+		i += charge_many(*c, &pointers[i], some, Address{caller}, cache, 0);
+		if (i < pointers.size()) {
+			EXPECT_TRUE(charge(*c, Address{objects[i]}, Address{caller}, cache, 0));
+			++i;
+		}
+	}
+}
+
+void freed_many(const std::vector<u64> &objects)
+{
+	const std::vector<void *> pointers = pointers_of(objects);
+	for (size_t i = 0; i < pointers.size(); i += kAtOnce) {
+		platform::PreemptOff section;
+		free_many(&pointers[i], static_cast<u32>(std::min<size_t>(kAtOnce, pointers.size() - i)));
+	}
 }
 
 std::string render(bc_file file, u32 id)

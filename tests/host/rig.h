@@ -89,6 +89,9 @@ bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp 
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache);
 // hooks.cc's bc_free_object()
 void freed(u64 address);
+// Many at once: charged_bulk() where nothing is in the way, and bc_free_bulk().
+void charged_many(const void *ns, const std::vector<u64> &objects, u64 caller, CacheKey cache);
+void freed_many(const std::vector<u64> &objects);
 
 inline const void *ns(u64 n) { return reinterpret_cast<const void *>(0xffff888200000000ul + n * 512); }
 inline Container *find(const void *ns)
@@ -112,6 +115,14 @@ inline constexpr int kEffort = 10;
 
 // The row of a table whose first column (or `column`) is `key`, as header -> field.
 std::map<std::string, std::string> row(const std::string &table, const std::string &key, size_t column = 0);
+
+// A machine that is small enough for a flat ledger.
+inline bc_config flat(bc_config config)
+{
+	config.ram_pages = config.pages;
+	config.flat_most = config.pages * sizeof(u64);
+	return config;
+}
 
 inline bc_config machine(u32 max_containers = 128, u32 settle_ms = 30000, u64 ledger_most = 0)
 {
