@@ -366,12 +366,18 @@ BC_GATED_CACHE(kmem_cache_alloc_node_noprof, BC_P(Cache *s, Gfp gfp, int node), 
 BC_GATED_CACHE(__kmalloc_cache_noprof, BC_P(Cache *s, Gfp gfp, unsigned long size), BC_P(s, gfp, size), from)
 BC_GATED_CACHE(__kmalloc_cache_node_noprof, BC_P(Cache *s, Gfp gfp, int node, unsigned long size),
 	       BC_P(s, gfp, node, size), from)
-BC_GATED(__kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from, by_page, size)
-BC_GATED(__kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
-	 BC_P(size, BC_BUCKET_ARG gfp, node), from, by_page, size)
-BC_GATED(__kmalloc_node_track_caller_noprof,
-	 BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
-	 BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg, by_page, size)
+// Only the object's page knows the cache: in trampolines.S where the page is found without a call.
+#if BC_VMEMMAP
+#define BC_BY_PAGE(name, params, args, site) BC_GATED(name, BC_P(params), BC_P(args), site, by_page, size)
+#else
+#define BC_BY_PAGE(name, params, args, site) BC_WRAP(void *, name, BC_P(params), BC_P(args), site, small, by_page, size)
+#endif
+BC_BY_PAGE(__kmalloc_noprof, BC_P(unsigned long size, Gfp gfp), BC_P(size, gfp), from)
+BC_BY_PAGE(__kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node),
+	   BC_P(size, BC_BUCKET_ARG gfp, node), from)
+BC_BY_PAGE(__kmalloc_node_track_caller_noprof,
+	   BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
+	   BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg)
 BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any,
 	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),

@@ -16,6 +16,13 @@
 #error "beancounter knows the kernel lines 6.1 and 6.12: the hook table and slab's layout have to be read again for others"
 #endif
 
+/* The array of struct page lies in one piece, so that its place is found without a call (trampolines.S). */
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+#define BC_VMEMMAP 1
+#else
+#define BC_VMEMMAP 0
+#endif
+
 #ifndef __ASSEMBLY__
 
 #include <linux/slab.h>

@@ -22,9 +22,15 @@ BC_HOOK(kmem_cache_alloc_noprof, ALLOC_CACHE)
 BC_HOOK(kmem_cache_alloc_lru_noprof, ALLOC_CACHE_LRU)
 BC_HOOK(kmem_cache_alloc_node_noprof, ALLOC_CACHE)
 BC_HOOK(kmem_cache_alloc_bulk_noprof, ALLOC)
+#if BC_VMEMMAP
 BC_HOOK(__kmalloc_noprof, ALLOC_SIZE)
 BC_HOOK(__kmalloc_node_noprof, ALLOC_SIZE_NODE)
 BC_HOOK(__kmalloc_node_track_caller_noprof, ALLOC_SIZE_CALLER)
+#else
+BC_HOOK(__kmalloc_noprof, ALLOC)
+BC_HOOK(__kmalloc_node_noprof, ALLOC)
+BC_HOOK(__kmalloc_node_track_caller_noprof, ALLOC)
+#endif
 BC_HOOK(__kmalloc_cache_noprof, ALLOC_CACHE)
 BC_HOOK(__kmalloc_cache_node_noprof, ALLOC_CACHE)
 BC_HOOK(___kmalloc_large_node, ALLOC)

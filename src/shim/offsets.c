@@ -34,6 +34,7 @@ int main(void)
 	DEFINE(BC_PID_NS1, offsetof(struct pid, numbers) + sizeof(struct upid) + offsetof(struct upid, ns));
 	OFFSET(BC_CPU_IN_FLIGHT, bc_cpu, in_flight);
 	OFFSET(BC_CPU_LAST, bc_cpu, last);
+	DEFINE(BC_VMEMMAP, BC_VMEMMAP);
 	DEFINE(BC_PAGE_STRUCT, sizeof(struct page));
 	OFFSET(BC_PAGE_HEAD, page, compound_head);
 	DEFINE(BC_SLAB_CACHE, BC_SLAB_CACHE_OFFSET);

@@ -132,7 +132,7 @@ bc_begin bc_wrap_\kind\()_\fn
 SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 .endm
 
-#if BC_KERNEL_6_12
+#if BC_KERNEL_6_12 && BC_VMEMMAP
 #if BC_PAGE_STRUCT != 64 || BC_PAGE_HEAD != BC_SLAB_CACHE
 #error "the way from an object to its cache: struct page and struct slab are laid out differently"
 #endif
