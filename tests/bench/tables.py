@@ -58,9 +58,10 @@ def costs(kernel, notes):
 def readme(date, command, kernels, boots):
     """The section between README's markers."""
     notes = Notes()
+    clocks = sorted({str(n) for k in kernels for n in k.clock.values()})
     parts = [f"""Guest instructions, measured {date} by `{command}`: of an allocation and its free, and of whole system calls. After
 "bare" what is added to it, in brackets the ratio to bare and the part of what memcg's accounting adds. Each column has a boot of its
-own ({boots} boots in all); 1000 nops read 1000 in each."""]
+own ({boots} boots in all, with the scale's); 1000 nops read {" or ".join(clocks)} in each column."""]
     parts += [costs(kernel, notes) for kernel in kernels]
     if notes.all:
         parts.append(notes.text())
