@@ -105,6 +105,8 @@ class Control:
         how = "timed out" if check["timed_out"] else f'signal {check["signal"]}' if check["signal"] else str(check["status"])
         why, known = self.why(result["containers"])
         verdict = check["verdict"] or "none"
+        if verdict not in ("clean", "none") and not why:
+            why, known = "**UNEXPLAINED**: gone when the report was read", False
         if check["no_verdict"] or check["blind"]:
             why, known = f'**UNEXPLAINED**: {check["no_verdict"] or check["blind"]}', False
         if check["kernel_log"]:
