@@ -194,9 +194,13 @@ class Ledger
 			Atomic<u64> *words = &word_of(first);
 			if (words == zero_chunk())
 				continue;
+			u32 pages = 0;
 			for (u64 w = 0; w < kChunkWords && first + w < limit_; ++w) {
-				if (words[w].relaxed() != 0)
-					walk_page(words[w], platform::page_address(first + w), visit);
+				if (words[w].relaxed() == 0)
+					continue;
+				walk_page(words[w], platform::page_address(first + w), visit);
+				if (++pages % kPagesAtOnce == 0)
+					bc_cond_resched();
 			}
 			bc_cond_resched();
 		}
@@ -223,6 +227,7 @@ class Ledger
 	u64 limit() const { return limit_; }
 	bool flat() const { return flat_ != nullptr; }
 
+	static constexpr u32 kPagesAtOnce = 8; // that a walk visits before it asks whether somebody waits for the CPU
 	static constexpr u32 kChunkShift = 9;
 	static constexpr u32 kChunkWords = 1u << kChunkShift;
 	static constexpr u64 kTagMask = BC_WORD_TAG; // arrays are aligned to 64: the low bits hold the tag

@@ -108,7 +108,8 @@ bool Survey::judged(const Survivors &survivors)
 {
 	if (!init())
 		return false;
-	for (u32 i = 0; i < survivors.size(); ++i)
+	Pause pause;
+	for (u32 i = 0; i < survivors.size(); ++i, pause())
 		add(survivors[i].slot, survivors[i].address, survivors[i].judgement, &survivors[i]);
 	sort();
 	return true;

@@ -78,7 +78,8 @@ u32 Survivors::stride_of(const Survivor &s) const { return sites[s.slot.site()].
 u32 Survivors::objects(Verdict v) const
 {
 	u32 n = 0;
-	for (u32 i = 0; i < count_; ++i)
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause())
 		n += entries_[i].judgement.verdict == v;
 	return n;
 }
@@ -153,9 +154,10 @@ void Survivors::judge_each(const Container &c)
 		if (i % 64 == 63)
 			bc_cond_resched();
 	}
+	Pause pause;
 	// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be
 	// anybody's.
-	for (u32 i = 0; i < count_; ++i) {
+	for (u32 i = 0; i < count_; ++i, pause()) {
 		Judgement &j = entries_[i].judgement;
 		if (j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area || j.subject == 0)
 			continue;
@@ -164,7 +166,7 @@ void Survivors::judge_each(const Container &c)
 			j.verdict = kClasses[j.row].verdict;
 	}
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
-	for (u32 i = 0; i < count_; ++i) {
+	for (u32 i = 0; i < count_; ++i, pause()) {
 		Judgement &j = entries_[i].judgement;
 		if (j.alias == 0 || j.verdict == Verdict::leaked)
 			continue;
@@ -176,7 +178,7 @@ void Survivors::judge_each(const Container &c)
 	}
 	// A node goes with what its tree is in, the address space, the directory; a name with its file system; what
 	// sysfs shows of a network namespace with the namespace.
-	for (u32 i = 0; i < count_; ++i) {
+	for (u32 i = 0; i < count_; ++i, pause()) {
 		Judgement &j = entries_[i].judgement;
 		if (j.owner == 0 || j.verdict == Verdict::leaked)
 			continue;
@@ -283,7 +285,8 @@ void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
 void Survivors::follow(Verdict from)
 {
 	queue_head_ = queue_tail_ = 0;
-	for (u32 i = 0; i < count_; ++i) {
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause()) {
 		if (entries_[i].judgement.verdict == from && may_own(entries_[i]))
 			push(i);
 	}
@@ -377,7 +380,8 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 		       (late && (v == Verdict::cached || v == Verdict::deferred));
 	};
 	u32 count = 0;
-	for (u32 i = 0; i < survivors.size(); ++i)
+	Pause pause;
+	for (u32 i = 0; i < survivors.size(); ++i, pause())
 		count += excused(survivors[i]);
 	if (count == 0 || (!late && count != survivors.size()))
 		return 0;

@@ -17,6 +17,21 @@
 namespace bc
 {
 
+// A million survivors are no reason to keep a CPU: called once for each of many. Sleeps.
+class Pause
+{
+      public:
+	void operator()()
+	{
+		if (++n_ % kEach == 0)
+			bc_cond_resched();
+	}
+
+      private:
+	static constexpr u32 kEach = 256;
+	u32 n_ = 0;
+};
+
 struct Survivor {
 	u64 address;
 	Slot slot;
