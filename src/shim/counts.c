@@ -11,20 +11,16 @@
 #include <linux/key.h>
 #include <linux/pid.h>
 #include <linux/sched/user.h>
-#include <linux/uaccess.h>
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 
+#include "nofault.h"
 #include "shim.h"
-
-#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
 
 static const char *hashed(const struct hlist_node *node)
 {
-	struct hlist_node copy, *back;
-
-	return GET(copy, node) && (long)copy.pprev < 0 && GET(back, copy.pprev) && back == node ? ",hashed" : "";
+	return is_hashed(node) ? ",hashed" : "";
 }
 
 static bool probe_user(const struct user_struct *user, struct bc_probed *out)

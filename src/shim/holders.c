@@ -19,12 +19,11 @@
 #include <net/af_unix.h>
 #include <net/sock.h>
 
+#include "nofault.h"
 #include "shim.h"
 
 #define MOST_STEPS 1024
 #define PROC_INODE_WORDS 9 /* of struct proc_inode before its vfs_inode, its pid among them: fs/proc/internal.h */
-
-#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
 
 struct search {
 	bc_holder_found found;

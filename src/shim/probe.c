@@ -22,11 +22,10 @@
 #include <net/neighbour.h>
 #include <net/sock.h>
 
+#include "nofault.h"
 #include "shim.h"
 
 #define MOST_STEPS 4096 /* with preemption off: some 100 us */
-
-#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
 
 /*
  * References of a dentry that are not its children's; -1 where it cannot be read. A cached child holds its parent.
@@ -248,14 +247,6 @@ static bool is_head(const struct list_head *head)
 static void probe_locks(const struct file_lock_context *locks, struct bc_probed *out)
 {
 	out->known = is_head(&locks->flc_flock) && is_head(&locks->flc_posix) && is_head(&locks->flc_lease);
-}
-
-/* Unhashing makes pprev NULL or poison. */
-static bool is_hashed(const struct hlist_node *node)
-{
-	struct hlist_node copy, *back;
-
-	return GET(copy, node) && (long)copy.pprev < 0 && GET(back, copy.pprev) && back == node;
 }
 
 static bool has_any(const struct hlist_head *list)

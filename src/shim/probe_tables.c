@@ -17,13 +17,12 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
+#include "nofault.h"
 #include "shim.h"
 
 #define MOST_STEPS 4096
 #define STACKS_PER_CPU 2 /* kernel/fork.c, NR_CACHED_STACKS */
 #define MOST_SKBS 64u	 /* net/core/skbuff.c, NAPI_SKB_CACHE_SIZE */
-
-#define GET(to, from) (copy_from_kernel_nofault(&(to), (from), sizeof(to)) == 0)
 
 static struct vm_struct *__percpu *cached_stacks;
 static const struct list_head *super_blocks;
@@ -103,10 +102,10 @@ struct mountpoint {
 
 static bool has_mounts(const struct mountpoint *point)
 {
-	struct hlist_node *first, hash, **back;
+	struct hlist_node *first, **back;
 
-	return GET(hash, &point->m_hash) && (long)hash.pprev < 0 && GET(first, hash.pprev) && first == &point->m_hash &&
-	       GET(first, &point->m_list.first) && first && GET(back, &first->pprev) && back == &point->m_list.first;
+	return is_hashed(&point->m_hash) && GET(first, &point->m_list.first) && first && GET(back, &first->pprev) &&
+	       back == &point->m_list.first;
 }
 
 /* The list is changed while we walk; a step that is torn ends the walk. */
