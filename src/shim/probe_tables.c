@@ -253,8 +253,10 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		out->known = is_listed(&((const struct loop_worker *)it)->idle_list);
 		break;
 	case BC_PROBE_WRITEBACK:
+#ifdef CONFIG_CGROUP_WRITEBACK
 		out->known = is_listed(&((const struct bdi_writeback *)it)->bdi_node) ||
 			     is_listed(&((const struct bdi_writeback *)it)->offline_node);
+#endif
 		break;
 	case BC_PROBE_POLICY:
 		out->known = is_listed(&((const struct aa_policy *)it)->list);
