@@ -104,8 +104,13 @@ static unsigned int first_outside(const unsigned long *entries, unsigned int n)
 u64 bc_true_caller(void)
 {
 	unsigned long entries[16];
-	unsigned int n = stack_trace_save(entries, ARRAY_SIZE(entries), 1), first = first_outside(entries, n);
+	/* Each frame is some 500 instructions. Our wrapper, kmalloc() and kvmalloc() are mostly all that there is in between. */
+	unsigned int n = stack_trace_save(entries, 6, 1), first = first_outside(entries, n);
 
+	if (first == n && n == 6) {
+		n = stack_trace_save(entries, ARRAY_SIZE(entries), 1);
+		first = first_outside(entries, n);
+	}
 	return first < n ? entries[first] : n ? entries[n - 1] : 0;
 }
 
