@@ -86,7 +86,7 @@ inline constexpr ClassRow kClasses[] = {
      "the lists of locks of a shared file's inode, made by the first lock and freed with the inode"},
     {"id-bitmap", "ida_alloc_range", "", Verdict::cached, Proof::once, 8,
      "a bitmap of a host-wide ID allocator (device numbers, mount ids) that this container happened to start"},
-    {"mountpoint", "get_mountpoint", "", Verdict::held, Proof::mountpoint, 0,
+    {"mountpoint", "get_mountpoint", "", Verdict::deferred, Proof::mountpoint, 0,
      "what all mounts on one directory share, whoever made the first of them"},
     {"superblock", "alloc_workqueue", "", Verdict::reclaimable, Proof::superblock, 0,
      "a file system makes a work queue for its first direct write, and keeps it"},

@@ -32,6 +32,7 @@ read_and_change() {
 	local status=0 reader pairs
 	# Something to charge and free, and time for others.
 	start_container -- sh -c 'while :; do /bin/true; sleep 0.1; done' || return
+	# shellcheck disable=SC2046 # words
 	pairs=unlimited:unlimited$(printf ',%s' "${bounds[@]/ /:}")
 	"$programs/read_views" "$seconds" --pairs "$pairs" --names "${names[0]},${names[1]}" >"$folder/out" &
 	reader=$!
