@@ -225,7 +225,7 @@ need_programs
 [ -x "$ctl" ] || ktap_skip_all "no $ctl; make build/beanctl"
 need_test_module leak_one
 warm_up
-ktap_plan 13
+ktap_plan 14
 ktap_test "run ends with the command's status" run_statuses
 ktap_test "run's namespaces" own_namespaces
 ktap_test "a container by name and number" named

@@ -28,13 +28,23 @@ change() {
 	[ "$i" -ge 10 ] || fail "so few changes tell nothing"
 }
 
+old_bounds() {
+	local id
+	for id in $(column "$proc/containers" id); do
+		paste -d: <(column "$proc/$id/resources" barrier) <(column "$proc/$id/resources" limit)
+	done | sort -u
+}
+
 read_and_change() {
-	local status=0 reader pairs
+	local status=0 reader pairs old_bounds old_names
 	# Something to charge and free, and time for others.
 	start_container -- sh -c 'while :; do /bin/true; sleep 0.1; done' || return
-	# shellcheck disable=SC2046 # words
-	pairs=unlimited:unlimited$(printf ',%s' "${bounds[@]/ /:}")
-	"$programs/read_views" "$seconds" --pairs "$pairs" --names "${names[0]},${names[1]}" >"$folder/out" &
+	# ... and those of containers that were there before, which nobody changes.
+	mapfile -t old_bounds < <(old_bounds)
+	mapfile -t old_names < <(column "$proc/containers" name | grep -vx -e - | sort -u)
+	pairs=$(IFS=, && echo "unlimited:unlimited,${bounds[*]/ /:}${old_bounds[*]:+,${old_bounds[*]}}")
+	"$programs/read_views" "$seconds" --pairs "$pairs" --names "$(IFS=, && echo "${names[*]}${old_names[*]:+,${old_names[*]}}")" \
+		>"$folder/out" &
 	reader=$!
 	change || status=1
 	wait "$reader" || status=1
