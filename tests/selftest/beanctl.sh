@@ -97,7 +97,7 @@ top_of() {
 	id=$CONTAINER_ID
 	status 0 top --batch -n 2 -d 0.5 --bytes --sort id || return
 	kill_container
-	expect "looks" 2 "$(grep -c '^ID ' "$out/out")" || return
+	expect "looks" 2 "$(grep -cE '^ *ID ' "$out/out")" || return
 	# A shell that has become sleep: it holds something, and is called so.
 	expect_match "its second line" "^ *$id - running [1-9][0-9]* [-+]?[0-9]+ [1-9][0-9]* 0 0 sleep\$" \
 		"$(tail -n +4 "$out/out" | awk -v id="$id" '$1 == id' | tail -n 1 | tr -s ' ')" || return
