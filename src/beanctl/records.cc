@@ -124,12 +124,13 @@ std::optional<long long> Records::bound(size_t row, std::string_view column) con
 
 void Records::keep(const std::function<bool(size_t row)> &wanted)
 {
-	std::vector<std::vector<std::string>> kept;
 	std::vector<size_t> rows;
 	for (size_t row = 0; row < size(); ++row) {
 		if (wanted(row))
 			rows.push_back(row);
 	}
+	std::vector<std::vector<std::string>> kept;
+	kept.reserve(rows.size());
 	for (const size_t row : rows)
 		kept.push_back(std::move(rows_[row]));
 	rows_ = std::move(kept);

@@ -80,8 +80,6 @@ killed() {
 
 # A pid namespace inside a container is the container's.
 nested() {
-	local before
-	before=$(column "$proc/containers" id | wc -l)
 	run_container -- unshare --pid --fork --mount-proc unshare --pid --fork --mount-proc \
 		sh -c 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done' || return
 	expect "containers that were added" "$CONTAINER_ID" "$(newest_container)" || return
