@@ -55,6 +55,7 @@ bool may_own(const Survivor &s)
 	case Proof::kernfs:
 	case Proof::stack:
 	case Proof::superblock:
+	case Proof::writeback: // its reference counter's other half
 	case Proof::console:
 	case Proof::policy:
 	case Proof::swap:
