@@ -94,6 +94,7 @@ static int __init beancounter_init(void)
 	if (ret)
 		return ret;
 	bc_probe_tables_init();
+	bc_keepers_init();
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;

@@ -49,15 +49,6 @@ void bc_probe_tables_init(void)
 		kthread_full_name = 0;
 }
 
-/* Its neighbours point back, and it is not alone. */
-static bool is_listed(const struct list_head *node)
-{
-	struct list_head copy, *back, *forth;
-
-	return GET(copy, node) && copy.next != node && GET(back, &copy.next->prev) && GET(forth, &copy.prev->next) &&
-	       back == node && forth == node;
-}
-
 /*
  * The kernel keeps the stacks of dead tasks for the next ones (kernel/fork.c, cached_stacks): a container's may wait for one, or be
  * that of any task by now, a kernel thread's too.
@@ -203,19 +194,6 @@ struct aa_policy {
 	struct list_head list;
 };
 
-/* Erased nodes keep their pointers, so the parent is asked. The only one of a tree is black: an object that never was in one is zero. */
-static bool is_in_tree(const struct rb_node *node)
-{
-	struct rb_node copy, above, *up;
-
-	if (!GET(copy, node))
-		return false;
-	up = (struct rb_node *)(copy.__rb_parent_color & ~3UL);
-	if (!up)
-		return copy.__rb_parent_color & 1;
-	return up != node && GET(above, up) && (above.rb_left == node || above.rb_right == node);
-}
-
 void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 {
 	const void *it = (const void *)object;
@@ -265,6 +243,6 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		out->known = is_in_tree(it);
 		break;
 	default:
-		break;
+		bc_probe_disk(what, object, size, out);
 	}
 }

@@ -33,6 +33,13 @@ bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 void bc_probe_tables_init(void);
 void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
+/* probe_disks.c: those about parts of a file system on a disk */
+void bc_probe_disk(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
+
+/* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
+void bc_keepers_init(void);
+bool bc_keepers(bc_holder_found found, void *context);
+
 /* hooks.c */
 int bc_hooks_resolve(void);
 int bc_hooks_attach(void);
