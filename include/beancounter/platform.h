@@ -158,8 +158,8 @@ enum bc_probe {
 	BC_PROBE_TRANSACTION,	/* struct btrfs_transaction: in the list? */
 	BC_PROBE_DELAYED_REF,	/* struct btrfs_delayed_ref_head, or a ref of it: in the tree? */
 	BC_PROBE_DELAYED_NODE,	/* struct btrfs_delayed_node: in its root's table? */
-	BC_PROBE_LOG_ITEM,	/* xfs: struct xfs_log_item: waits to be written to the log, or from there to its place? */
-	BC_PROBE_LOG_VECTOR,	/* struct xfs_log_vec: such an item's? */
+	BC_PROBE_LOG_ITEM,   /* xfs: struct xfs_log_item: waits to be written to the log, or from there to its place? */
+	BC_PROBE_LOG_VECTOR, /* struct xfs_log_vec: such an item's? */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */
