@@ -45,6 +45,38 @@ extern void *const bc_cpu_nobody;
 /* memory.c: an original past its hook, in case it is the one that our own memory comes from */
 void bc_memory_offer_body(const char *name, void *body);
 
+/*
+ * pool.c: what is put aside for sections with preemption off, on PREEMPT_RT; elsewhere the allocator can be asked in them.
+ * bc_pool_fill() wants preemption on.
+ */
+#ifdef CONFIG_PREEMPT_RT
+int bc_pool_init(void);
+void bc_pool_exit(void);
+void *bc_pool_take(unsigned long size);
+void bc_pool_give_back(void *mem);
+bool bc_pool_fill(u32 gfp);
+extern int bc_pool_low;
+#else
+static inline int bc_pool_init(void)
+{
+	return 0;
+}
+static inline void bc_pool_exit(void)
+{
+}
+static inline void *bc_pool_take(unsigned long size)
+{
+	return NULL;
+}
+static inline void bc_pool_give_back(void *mem)
+{
+}
+static inline bool bc_pool_fill(u32 gfp)
+{
+	return true;
+}
+#endif
+
 /* events.c: tracepoints, module notifier, kmem_cache_destroy. */
 int bc_events_init(void);
 void bc_events_exit(void);
