@@ -73,6 +73,7 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	struct face_work *work;
 	u32 id;
 
+	bc_stack_of_new_task(child);
 	if (likely(!ns))
 		return;
 	id = bc_task_forked(ns, pid_nr(task_pid(child)), child->comm, false);

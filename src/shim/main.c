@@ -90,6 +90,7 @@ static int __init beancounter_init(void)
 	if (ret)
 		return ret;
 	bc_probe_tables_init();
+	bc_thread_stacks_init();
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;

@@ -33,6 +33,12 @@ bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 void bc_probe_tables_init(void);
 void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
+/* thread_stacks.c */
+void bc_thread_stacks_init(void);
+/* Of what was a stack when it was allocated: is it still in use, or kept for the next task? With bc_mutex. */
+bool bc_stack_is_kept(const void *area);
+void bc_stack_of_new_task(const struct task_struct *task); /* any */
+
 /* hooks.c */
 int bc_hooks_resolve(void);
 int bc_hooks_attach(void);
