@@ -4,8 +4,10 @@
  */
 #include <linux/delay.h>
 #include <linux/namei.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/vmalloc.h>
 
 #include "box.h"
 
@@ -93,7 +95,48 @@ static void old_clean_containers_go(struct kunit *test)
 		box_free(&boxes[i]);
 }
 
+/* A stack on its way to vfree(), and one that a fork has taken; src/shim/thread_stacks.c. The area is ours, and no stack. */
+static void thread_stacks_on_their_way(struct kunit *test)
+{
+	struct {
+		struct rcu_head rcu;
+		struct vm_struct *area;
+	} *start = kunit_kzalloc(test, sizeof(*start), GFP_KERNEL);
+	struct vm_struct *area = kunit_kzalloc(test, sizeof(*area), GFP_KERNEL);
+	struct task_struct *task = kunit_kzalloc(test, sizeof(*task), GFP_KERNEL);
+	bool lost[2], being_freed, of_another, used, again;
+
+	KUNIT_ASSERT_NOT_NULL(test, start);
+	KUNIT_ASSERT_NOT_NULL(test, area);
+	KUNIT_ASSERT_NOT_NULL(test, task);
+	if (!IS_ENABLED(CONFIG_VMAP_STACK))
+		kunit_skip(test, "no stack has a vm_struct");
+	area->addr = start;
+	mutex_lock(&bc_mutex);
+	lost[0] = !bc_stack_is_kept(area);
+	lost[1] = !bc_stack_is_kept(area);
+	start->rcu.func = (rcu_callback_t)bc_lookup("thread_stack_free_rcu");
+	start->area = area;
+	being_freed = bc_stack_is_kept(area);
+	start->area = area + 1;
+	of_another = bc_stack_is_kept(area);
+#ifdef CONFIG_VMAP_STACK
+	task->stack_vm_area = area;
+#endif
+	bc_stack_of_new_task(task);
+	used = bc_stack_is_kept(area);
+	again = bc_stack_is_kept(area);
+	mutex_unlock(&bc_mutex);
+	KUNIT_EXPECT_TRUE(test, lost[0]);
+	KUNIT_EXPECT_TRUE(test, lost[1]);
+	KUNIT_EXPECT_TRUE(test, being_freed);
+	KUNIT_EXPECT_FALSE(test, of_another);
+	KUNIT_EXPECT_TRUE(test, used);
+	KUNIT_EXPECT_FALSE(test, again);
+}
+
 static struct kunit_case cases[] = {
+	KUNIT_CASE(thread_stacks_on_their_way),
 	KUNIT_CASE_SLOW(a_leak_is_named_until_it_is_freed),
 	KUNIT_CASE_SLOW(old_clean_containers_go),
 	{}
