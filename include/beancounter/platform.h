@@ -37,7 +37,10 @@ struct bc_config {
 	const char *default_limits; /* parameter; NULL: none */
 };
 
-/* Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. */
+/*
+ * Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. On PREEMPT_RT blocks come
+ * from a pool where preemption is off, and per-CPU memory is not to be had there.
+ */
 void *bc_page_alloc(bc_u32 gfp); /* any: one zeroed page, NULL without memory */
 void bc_page_free(void *page);	 /* any */
 void *bc_mem_alloc(unsigned long size,
