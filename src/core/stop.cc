@@ -5,6 +5,7 @@
 // kStillMs over several complete drains, and not before kSoonestMs.
 #include "stop.h"
 
+#include "census.h"
 #include "charge.h"
 #include "bounds.h"
 #include "lock.h"
@@ -172,6 +173,10 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 	if (!survivors.run(c))
 		return {now + kWatchMs, Wants::nothing};
 	survivors.find_holders();
+	if (!census.take(c, survivors, now) && !stopped(c.current()) && now - c.gone_ms < settle_ms_) {
+		copy_text(c.waits, sizeof(c.waits), "search");
+		return {census.next_ms(), Wants::nothing};
+	}
 	hand_over(c, survivors, true);
 	const Held rest = held(c);
 	c.last_objects = rest.objects;

@@ -94,6 +94,8 @@ static int __init beancounter_init(void)
 	if (ret)
 		return ret;
 	bc_probe_tables_init();
+	bc_places_init();
+	bc_census_init();
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;
