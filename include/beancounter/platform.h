@@ -34,6 +34,7 @@ struct bc_config {
 	bc_u32 hooks;		    /* hooks in the table of this kernel */
 	bc_u64 atomic_slack;	    /* parameter: bytes above the limit that GFP_ATOMIC may go */
 	bool stacks;		    /* parameter: new containers keep the stack of each allocation */
+	bool no_search;		    /* parameter: bc_words() is not to be called */
 	const char *default_limits; /* parameter; NULL: none */
 };
 

@@ -23,7 +23,7 @@ bool may_be_lost(const Judgement &j)
 {
 	if (j.holder)
 		return false;
-	if (j.part)
+	if (j.part && (j.subject == 0 || !counts_references(j))) // else it has a state of its own
 		return true;
 	switch (proof_of(j)) {
 	case Proof::dentry:
@@ -306,7 +306,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 		++held;
 		unknown |= counts_references(j) && !j.holder && !j.part;
 	}
-	if (!unknown || held > kMost) {
+	if (!unknown || held > kMost || !may_search_) {
 		forget(c);
 		return true;
 	}

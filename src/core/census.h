@@ -29,9 +29,13 @@ class Census
 {
       public:
 	static constexpr u32 kMost = 4096; // more survivors than that are held, and are not looked for
-	static constexpr u32 kShare = 10;  // a search of a second is followed by so many without one
+	static constexpr u32 kShare = 5;   // a search of a second is followed by so many without one
 
-	void reset() { *this = Census{}; }
+	void init(bool may_search)
+	{
+		*this = Census{};
+		may_search_ = may_search;
+	}
 	// With the worker's mutex, after Survivors::find_holders(): searches if it is time to, and judges by what is
 	// known then. False: a first search has to wait until next_ms(), for the sake of the machine.
 	bool take(Container &c, Survivors &survivors, u64 now);
@@ -50,6 +54,7 @@ class Census
 	static void apply(const Container &c, Survivors &survivors, u32 least);
 	bool search(Container &c, Survivors &survivors);
 
+	bool may_search_ = true;
 	u64 next_ms_ = 0;
 	u64 searches_ = 0;
 	u64 longest_ms_ = 0;

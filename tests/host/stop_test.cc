@@ -367,6 +367,30 @@ TEST_F(Stop, LostWithWhatIsLost)
 	freed(behind);
 }
 
+// Its file system is charged to the container, and held; with a name it is no more lost than any other.
+TEST_F(Stop, ANameInAFileSystemThatIsHeldMayBeFound)
+{
+	host::add_symbol(kText + 0x5000, 0x1000, "alloc_vfsmnt");
+	Container *c = start(ns(1));
+	const u64 mount = make(k64_, kText + 0x5010), sb = make(k64_);
+	const u64 named = make(dentry_, kText + 0x1010), other = make(dentry_, kText + 0x1010);
+	host::write_word(mount + 16, sb);
+	host::write_word(mount + 24, named);
+	host::set_probe([named, sb](enum bc_probe what, u64 object, u32, bc_probed &out) {
+		out.known = what == BC_PROBE_DENTRY || what == BC_PROBE_MOUNTED || what == BC_PROBE_MOUNT;
+		out.extra = 1;
+		out.subject = object;
+		out.owner = what == BC_PROBE_MOUNT ? 0 : object == named ? sb : kFileSystem;
+	});
+	host::set_words({{other, place(0, "filp")}, {sb, place(mount, "mnt_cache")}});
+	stop(ns(1));
+	time_to(*c, State::held, 60000);
+	EXPECT_EQ(host::searches(), 1u);
+	EXPECT_EQ(leak("leaked", "count"), "");
+	for (const u64 object : {mount, sb, named, other})
+		freed(object);
+}
+
 TEST_F(Stop, WhatLivesKeepsWhatItHasTheAddressOf)
 {
 	Container *c = start(ns(1));
@@ -434,6 +458,41 @@ TEST_F(Stop, SearchesBecomeSeldom)
 	EXPECT_GE(host::searches(), 5u);
 	EXPECT_LE(host::searches(), 9u);
 	freed(object);
+}
+
+TEST_F(Stop, NoSearchWhereTheAdministratorWantsNone)
+{
+	bc_config config = machine();
+	config.no_search = true;
+	restart(config);
+	Container *c = start(ns(1));
+	const u64 object = make(dentry_, kText + 0x1010);
+	dentries_are(true);
+	stop(ns(1));
+	time_to(*c, State::held, 60000);
+	work_for(120000);
+	EXPECT_EQ(host::searches(), 0u);
+	EXPECT_EQ(c->current(), State::held);
+	freed(object);
+}
+
+TEST_F(Stop, OneWaitsForTheOthersSearch)
+{
+	Container *one = start(ns(1)), *two = start(ns(2));
+	const u64 object = make(dentry_, kText + 0x1010), other = make(dentry_, kText + 0x1010, 2);
+	dentries_are(false);
+	host::set_search_ms(300);
+	stop(ns(1));
+	stop(ns(2));
+	time_to(*two, State::held, 60000); // the newest first
+	EXPECT_EQ(host::searches(), 1u);
+	EXPECT_EQ(one->current(), State::settling);
+	EXPECT_EQ(waits(1), "search");
+	EXPECT_GE(time_to(*one, State::held, 60000), 1000u) << "a sixth of one CPU at most";
+	EXPECT_EQ(host::searches(), 2u);
+	EXPECT_EQ(row(render(BC_FILE_HEALTH), "search_ms")["value"], "300");
+	freed(object);
+	freed(other);
 }
 
 TEST_F(Stop, NoSearchWhereATaskIsNamed)

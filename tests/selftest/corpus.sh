@@ -144,7 +144,7 @@ found() {
 	if [[ $list == *", ..." ]]; then
 		more=yes list=${list%", ..."}
 	fi
-	wait_verdict "${id[$1]}" || return
+	wait_verdict "${id[$1]}" 120 || return
 	expect_state "${id[$1]}" leaked || return
 	IFS=, read -ra expected <<<"$list"
 	groups=$(paste <(column "$proc/${id[$1]}/leaks" verdict) <(column "$proc/${id[$1]}/leaks" count) \

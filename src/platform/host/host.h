@@ -80,7 +80,8 @@ struct Word {
 	bc_place place;
 };
 void set_words(std::vector<Word> words, bool complete = true);
-unsigned long searches(); // how often they were looked for
+void set_search_ms(bc_u64 ms); // how long it takes
+unsigned long searches();      // how often they were looked for
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
 void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced

@@ -32,6 +32,7 @@ struct World {
 	std::vector<Word> words;
 	bool words_complete = true;
 	unsigned long searches = 0;
+	bc_u64 search_ms = 0;
 };
 Guarded<World> g_world;
 
@@ -122,6 +123,11 @@ void set_words(std::vector<Word> words, bool complete)
 		w.words = std::move(words);
 		w.words_complete = complete;
 	});
+}
+
+void set_search_ms(bc_u64 ms)
+{
+	g_world.with([&](World &w) { w.search_ms = ms; });
 }
 
 unsigned long searches()
@@ -217,11 +223,14 @@ bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, 
 {
 	may_sleep(__func__);
 	std::vector<Word> words;
+	bc_u64 ms = 0;
 	const bool complete = g_world.with([&](World &w) {
 		++w.searches;
 		words = w.words;
+		ms = w.search_ms;
 		return w.words_complete;
 	});
+	advance(ms);
 	for (bc_u32 i = 0; i < count; ++i) {
 		if (i != 0 && ~ranges[i].not_start < ~ranges[i - 1].not_end)
 			die("bc_words() wants ranges in order");
