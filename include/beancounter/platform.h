@@ -34,12 +34,13 @@ struct bc_config {
 	bc_u32 hooks;		    /* hooks in the table of this kernel */
 	bc_u64 atomic_slack;	    /* parameter: bytes above the limit that GFP_ATOMIC may go */
 	bool stacks;		    /* parameter: new containers keep the stack of each allocation */
+	bool no_search;		    /* parameter: bc_words() is not to be called */
 	const char *default_limits; /* parameter; NULL: none */
 };
 
 /*
- * Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. On PREEMPT_RT blocks come
- * from a pool where preemption is off, and per-CPU memory is not to be had there.
+ * Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. On PREEMPT_RT
+ * blocks come from a pool where preemption is off, and per-CPU memory is not to be had there.
  */
 void *bc_page_alloc(bc_u32 gfp); /* any: one zeroed page, NULL without memory */
 void bc_page_free(void *page);	 /* any */
@@ -153,6 +154,8 @@ enum bc_probe {
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
 	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
 	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
+	BC_PROBE_MOUNTED,     /* struct super_block: in the list of those that there are? */
+	BC_PROBE_MOUNT,	      /* struct mount: in the mount namespace of a living task? text names one */
 	/* Parts of what mounted file systems know: probe_disks.c */
 	BC_PROBE_EXTENT_STATE,	/* btrfs: struct extent_state: in a tree? */
 	BC_PROBE_EXTENT_BUFFER, /* struct extent_buffer: its pages'? extra: references beyond that one */
@@ -169,6 +172,9 @@ struct bc_probed {
 	bool refused;	    /* ... and is nothing that a cache keeps */
 	bc_s64 extra;	    /* references that nothing of the caches explains; 0: only cached */
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
+	bool nameless;	    /* a name that nobody can look up any more, an inode that no directory has */
+	bool pinned;	    /* a name that its file system holds itself, as those that live in memory do */
+	bc_u32 aliases;	    /* of an inode: how many names */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */
 	bc_u64 owner;  /* what it lives and goes with: a file system, a tree's root, a namespace; 0: nothing known */
@@ -189,6 +195,33 @@ struct bc_holder {
 };
 typedef void (*bc_holder_found)(void *context, bc_u64 pointer, const struct bc_holder *holder);
 bool bc_holders(bc_holder_found found, void *context);
+
+/*
+ * Who has the address of an object: calls found() for every word of the kernel's own memory that says where one of
+ * `ranges` is, but for those in the object itself, in what is free, and those that only link it with its like, in
+ * lists, hashes and trees. Ranges are in ascending order and do not overlap. False where not everything could be looked
+ * at. It takes a second for some GiB of such memory. sleep
+ *
+ * What is kept of addresses is kept inverted (Hidden in core/types.h), or the search would find the searcher.
+ */
+enum bc_range_kind {
+	BC_RANGE_DENTRY, /* struct dentry */
+	BC_RANGE_INODE,	 /* an object with a struct inode inside */
+	BC_RANGE_PLAIN	 /* whatever: each word that points into it */
+};
+struct bc_range {
+	bc_u64 not_start, not_end;
+	bc_u64 not_subject; /* the dentry, or the inode inside */
+	enum bc_range_kind kind;
+};
+struct bc_place {
+	bc_u64 object; /* the slab object that the word is in; 0: none, or not known */
+	bc_s32 pid;    /* ... the stack of this task; 0: none */
+	bool counted;  /* a child's parent, a name's inode: a reference that is not in question */
+	char name[24]; /* the object's cache, or what the memory is: "stack", "data", "pages" */
+};
+typedef void (*bc_word_found)(void *context, bc_u32 range, const struct bc_place *place);
+bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, void *context);
 
 /* Announces a container's face, /proc/beancounter/ID. Twice is once. sleep */
 bool bc_face_add(bc_u32 id);

@@ -289,6 +289,7 @@ void Containers::destroy(Container *c)
 {
 	if (Cells *cells = c->own_cells.relaxed(); cells != nullptr)
 		bc_percpu_free(cells);
+	bc_big_free(c->census);
 	bc_mem_free(c);
 }
 

@@ -54,6 +54,8 @@ static_assert(may_become(State::leaked, State::clean), "a late free turns a verd
 inline constexpr u32 kStoppedKept = 64;
 inline constexpr u32 kExcuses = 80; // rows of the class table, verdict.h
 
+struct CensusResult; // census.h
+
 struct Excused {
 	u32 objects;
 	u64 bytes;
@@ -112,6 +114,10 @@ struct Container {
 	u64 judged_ms;	  // the last verdict on what survived
 	bool suspected;	  // ... was a leak, for the first time
 	char waits[64];
+	CensusResult *census; // who has the addresses of what is held: census.h
+	u32 census_count;
+	u64 census_due_ms;
+	u64 census_pause_ms;
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
 	State current() const { return static_cast<State>(state.relaxed()); }

@@ -3,6 +3,7 @@
 #include <beancounter/core.h>
 
 #include "charge.h"
+#include "census.h"
 #include "classes.h"
 #include "control.h"
 #include "error.h"
@@ -39,6 +40,7 @@ int bc_core_init(const struct bc_config *config)
 	self_checked.slots.set_relaxed(0);
 	self_checked.bad.set_relaxed(0);
 	classes.reset();
+	census.init(!config->no_search);
 	stopper.init(config->settle_ms);
 	limits_init(config->cpus, static_cast<s64>(config->atomic_slack), config->stacks);
 	if (config->default_limits != nullptr && !set_default_bounds(config->default_limits))

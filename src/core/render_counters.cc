@@ -2,6 +2,7 @@
 // /proc/user_beancounters, containers, health, ID/resources.
 #include "render.h"
 
+#include "census.h"
 #include "charge.h"
 #include "classes.h"
 #include "container.h"
@@ -173,6 +174,8 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("ledger_pages", static_cast<s64>(bc_ledger.limit()));
 	line("handed_over", held(*containers.handed()).objects);
 	line("growing_classes", classes.growing());
+	line("searches", static_cast<s64>(census.searches()));
+	line("search_ms", static_cast<s64>(census.longest_ms()));
 	line("self_checks", self_checked.runs.relaxed());
 	line("self_check_slots", self_checked.slots.relaxed());
 	line("self_check_bad", self_checked.bad.relaxed());

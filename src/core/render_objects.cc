@@ -2,6 +2,7 @@
 // ID/objects and ID/leaks: one line a group of a survey.
 #include "render.h"
 
+#include "census.h"
 #include "counted.h"
 #include "references.h"
 #include "survey.h"
@@ -110,6 +111,10 @@ bc_probed by_its_count(const Site &site, u64 address)
 // Which other survivors point to the first object of the group, and how many of its references that leaves open.
 void referrers_field(Text &out, const Group &g, const bc_probed &probed)
 {
+	if (g.census[0] != 0) {
+		out.field(g.census, 1);
+		return;
+	}
 	char all[224] = "";
 	bc_text room{all, 0, sizeof(all) - 1, false};
 	Text text{room};
@@ -172,6 +177,7 @@ bool render_leaks(Text &out, const Container &c)
 		if (!survivors.run(c))
 			return false;
 		survivors.find_holders();
+		Census::recall(c, survivors);
 		survivors.find_referrers();
 		if (!survey.judged(survivors))
 			return false;

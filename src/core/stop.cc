@@ -5,6 +5,7 @@
 // kStillMs over several complete drains, and not before kSoonestMs.
 #include "stop.h"
 
+#include "census.h"
 #include "charge.h"
 #include "bounds.h"
 #include "lock.h"
@@ -28,6 +29,7 @@ constexpr u64 kDrainAfterMs = 40; // most containers are at zero by then, and a 
 constexpr u64 kSoonestMs = 5000;  // cleanup_net took up to 4 s
 constexpr u64 kStillMs = 2000;
 constexpr u32 kDrains = 3;
+constexpr u64 kSearchWaitMs = 60000; // others' searches of the memory come first
 constexpr u64 kWatchMs = 2000;
 constexpr u64 kJudgeAgainMs = 30000;
 constexpr u64 kLookAgainMs = 2000; // is a container far from its bound again?
@@ -122,6 +124,8 @@ void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
 		c.state.set_relaxed(static_cast<u8>(state));
 	c.settled_ms = now;
 	c.waits[0] = 0;
+	if (state == State::clean)
+		Census::forget(c);
 	const char *name = kStateNames[static_cast<size_t>(state)];
 	bc_log_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes), worst);
 	bc_trace_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes));
@@ -172,6 +176,10 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 	if (!survivors.run(c))
 		return {now + kWatchMs, Wants::nothing};
 	survivors.find_holders();
+	if (!census.take(c, survivors, now) && !stopped(c.current()) && now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
+		copy_text(c.waits, sizeof(c.waits), "search");
+		return {census.next_ms(), Wants::nothing};
+	}
 	hand_over(c, survivors, true);
 	const Held rest = held(c);
 	c.last_objects = rest.objects;

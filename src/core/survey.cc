@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "survey.h"
 
+#include "census.h"
 #include "charge.h"
 #include "text.h"
 
@@ -73,22 +74,33 @@ void Survey::add(Slot slot, u64 address, const Judgement &judgement, const Survi
 		++lumped_;
 		return;
 	}
-	if (group->objects++ == 0) {
+	// The one that is shown is the first of those with the most references that nobody has.
+	const CensusResult *census = survivor == nullptr ? nullptr : survivor->census;
+	const s64 unexplained = census == nullptr ? 0 : census->unexplained;
+	const bool first = group->objects++ == 0;
+	const bool shown = first || unexplained > group->unexplained;
+	if (shown) {
 		group->row = judgement.row;
 		group->part = judgement.part;
-		group->oldest = slot.birth();
+		group->unexplained = unexplained;
+		copy_text(group->census, sizeof(group->census), census == nullptr ? "" : census->text);
+		group->address[1] = group->address[0];
+		group->address[0] = address;
+		group->addresses = first ? 1 : 2;
 		copy_text(group->text, sizeof(group->text), judgement.text);
 		if (survivor != nullptr) {
 			group->referrers = survivor->referrers;
 			group->referrer = survivor->referrer;
 		}
 	}
+	if (first)
+		group->oldest = slot.birth();
 	const u32 now = platform::birth_now().value;
 	const auto age = [&](Birth b) { return (now - b.value) & ((1u << Slot::kBirthBits) - 1); };
 	if (age(slot.birth()) > age(group->oldest))
 		group->oldest = slot.birth();
 	group->bytes += sites[slot.site()].stride.value;
-	if (group->addresses < 2)
+	if (!shown && group->addresses < 2)
 		group->address[group->addresses++] = address;
 }
 

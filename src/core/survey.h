@@ -22,6 +22,8 @@ struct Group {
 	bool part;
 	// Of the first object:
 	char text[48];
+	char census[80];    // who has its address
+	s64 unexplained;    // references of it that nobody has
 	u32 referrers;	    // other survivors that point to it
 	SiteIndex referrer; // where the first of these was allocated
 };

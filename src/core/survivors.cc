@@ -60,6 +60,7 @@ bool may_own(const Survivor &s)
 	case Proof::console:
 	case Proof::policy:
 	case Proof::swap:
+	case Proof::mount:
 		return true;
 	default:
 		return false;
@@ -127,6 +128,7 @@ bool Survivors::run(const Container &c)
 		s.slot = found.slot;
 		s.judgement = Judgement{};
 		s.referrers = 0;
+		s.census = nullptr;
 	});
 	for (u32 row = 0; row < kClassRows; ++row)
 		classes.forgive(row, old_[row]);
@@ -136,6 +138,7 @@ bool Survivors::run(const Container &c)
 	follow(Verdict::deferred);
 	follow(Verdict::held);
 	keep_anchors();
+	forget_copies();
 	return true;
 }
 
@@ -202,7 +205,7 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 	u32 bytes = stride_of(source);
 	if (bytes > kMostScanned * 1024)
 		bytes = kMostScanned * 1024;
-	if (!bc_read(words_, reinterpret_cast<const void *>(source.address), bytes))
+	if (!bc_read(words_, reinterpret_cast<const void *>(u64{source.address}), bytes))
 		return;
 	const u64 lowest = entries_[0].address;
 	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
@@ -233,6 +236,12 @@ void Survivors::keep_anchors()
 	}
 }
 
+void Survivors::forget_copies()
+{
+	for (u32 i = 0; i < kMostScanned * 1024 / sizeof(u64); ++i)
+		words_[i] = 0;
+}
+
 void Survivors::find_holders()
 {
 	if (count_ == 0 || objects(Verdict::leaked) + objects(Verdict::held) == 0)
@@ -247,6 +256,7 @@ void Survivors::find_holders()
 	follow(Verdict::held);
 	judge_mappings();
 	keep_anchors();
+	forget_copies();
 }
 
 // A pointer to an object's start alone: lists inside it link it with its like.

@@ -32,12 +32,15 @@ class Pause
 	u32 n_ = 0;
 };
 
+struct CensusResult; // census.h
+
 struct Survivor {
-	u64 address;
+	Hidden address;
 	Slot slot;
 	Judgement judgement;
 	u32 referrers = 0;    // other survivors that point to its start: find_referrers()
 	SiteIndex referrer{}; // where the first of them was allocated
+	const CensusResult *census = nullptr;
 };
 
 class Survivors
@@ -59,6 +62,9 @@ class Survivors
 	u32 size() const { return count_; }
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
 	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
+	Survivor *at(u64 address) { return containing(address, true); }
+	const Survivor *around(u64 address) { return containing(address, false); }
+	u32 bytes_of(const Survivor &s) const { return stride_of(s); }
 	u32 objects(Verdict v) const;
 	// Old objects of a class that earlier stops handed over: classes.h.
 	u32 old(u32 row) const { return old_[row]; }
@@ -79,6 +85,7 @@ class Survivors
 	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
 	void keep_anchors();
 	void push(u32 index);
+	void forget_copies(); // of what was scanned: a search is not to find addresses there
 
 	Survivor *entries_ = nullptr; // by address, as the ledger is walked
 	u32 *queue_ = nullptr;

@@ -43,4 +43,17 @@ using Birth = Number<struct BirthTag, u32>;		// coarse time of an allocation, se
 using Address = Number<struct AddressTag, u64>;
 using Stride = Number<struct StrideTag, u32>; // bytes from one object of a cache to the next: what is charged
 
+// The address of somebody's object, kept inverted: who searches the memory for it is not to find us (bc_words()).
+class Hidden
+{
+      public:
+	constexpr Hidden() = default;
+	constexpr Hidden(u64 address) : inverted_(~address) {} // NOLINT(google-explicit-constructor)
+	constexpr operator u64() const { return ~inverted_; }  // NOLINT(google-explicit-constructor)
+	constexpr u64 inverted() const { return inverted_; }
+
+      private:
+	u64 inverted_ = ~u64{0};
+};
+
 } // namespace bc

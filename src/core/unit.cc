@@ -3,6 +3,7 @@
 // carry the same COMDAT group, which the kernel's per-object sections do not survive.
 #include "admit.cc"
 #include "btf.cc"
+#include "census.cc"
 #include "charge.cc"
 #include "classes.cc"
 #include "container.cc"

@@ -118,6 +118,10 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_POLICY);
 	case Proof::rb:
 		return by_state(BC_PROBE_RB);
+	case Proof::mount:
+		by_state(BC_PROBE_MOUNT);
+		copy_text(j.text, sizeof(j.text), probed.text);
+		return j;
 	case Proof::extent_state:
 		return by_state(BC_PROBE_EXTENT_STATE);
 	case Proof::block_group:
@@ -152,6 +156,9 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 	j.subject = probed.subject;
 	j.alias = probed.alias;
 	j.alias_extra = probed.alias_extra;
+	j.aliases = probed.aliases;
+	j.nameless = probed.nameless;
+	j.pinned = probed.pinned;
 	j.owner = probed.owner;
 	// Somebody refers to it who is not a cache: whoever that is lives on, as far as we can tell today (CAVEATS.md).
 	j.verdict = probed.extra == 0 ? r.verdict : Verdict::held;

@@ -57,6 +57,7 @@ enum class Proof : u8 {
 	delayed_node,  // by state: in its root's table
 	log_item,      // by state: in one of the two lists
 	log_vector,    // by state: such an item's
+	mount,	       // by state: in the mount namespace of a living task
 	holder,	       // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	       // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
@@ -105,6 +106,8 @@ inline constexpr ClassRow kClasses[] = {
      "what is watched in a file system, made by the first watch (6.12)"},
     {"kthread-name", "__kthread_create_on_node", "", Verdict::cached, Proof::kthread, 0,
      "the long name of a kernel thread, a work queue's rescuer"},
+    {"mount", "alloc_vfsmnt", "", Verdict::held, Proof::mount, 0,
+     "a mount in a namespace that others live in: made there by propagation"},
     {"console", "vc_allocate", "", Verdict::cached, Proof::console, 0,
      "a virtual console stays when it has been opened once"},
     {"swap-area", "__do_sys_swapon", "", Verdict::cached, Proof::swap, 0,
@@ -211,10 +214,13 @@ struct Judgement {
 	bool part = false;	      // excused since something excused points to it
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;
-	s64 extra = 0;	     // references that nothing explains
-	u64 subject = 0;     // what such a reference would point to: the dentry, or the inode within its object
-	u64 owner = 0;	     // what it lives and goes with, as far as its state tells
-	u64 alias = 0;	     // an inode's name
+	s64 extra = 0;	       // references that nothing explains
+	bool nameless = false; // a deleted name, an inode that no directory has
+	bool pinned = false;   // one of the references is its file system's, as long as the name is there
+	u32 aliases = 0;
+	Hidden subject{};    // what such a reference would point to: the dentry, or the inode within its object
+	Hidden owner{};	     // what it lives and goes with, as far as its state tells
+	Hidden alias{};	     // an inode's name
 	s64 alias_extra = 0; // references on its names
 	char text[48] = {};  // for the report
 };

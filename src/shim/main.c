@@ -38,6 +38,10 @@ static bool stacks;
 module_param(stacks, bool, 0444);
 MODULE_PARM_DESC(stacks, "keep the whole stack of each allocation of containers that start after the module (default 0); `stacks ID on` in /proc/beancounter/control does it for one");
 
+static bool search = true;
+module_param(search, bool, 0444);
+MODULE_PARM_DESC(search, "search the kernel's memory for who has the address of what a stopped container left and somebody refers to (default 1)");
+
 static bool references = true;
 module_param(references, bool, 0444);
 MODULE_PARM_DESC(references, "watch who takes and gives back references of user_structs and ucounts (default 1): /proc/beancounter/ID/references");
@@ -90,6 +94,8 @@ static int __init beancounter_init(void)
 	if (ret)
 		return ret;
 	bc_probe_tables_init();
+	bc_places_init();
+	bc_census_init();
 	bc_keepers_init();
 	bc_thread_stacks_init();
 	ret = bc_hooks_resolve();
@@ -108,6 +114,7 @@ static int __init beancounter_init(void)
 		.atomic_slack = (u64)atomic_slack_kb << 10,
 		.default_limits = default_limits,
 		.stacks = stacks,
+		.no_search = !search,
 	};
 	if (!config.pages) {
 		pr_err("the kernel does not say how much memory it has (max_pfn)\n");

@@ -12,6 +12,7 @@
 #include <linux/filelock.h>
 #endif
 #include <linux/kernfs.h>
+#include <linux/magic.h>
 #include <linux/maple_tree.h>
 #include <linux/mm_types.h>
 #include <linux/rbtree.h>
@@ -79,6 +80,41 @@ static bool cached_nowhere(const struct super_block *sb)
 	return GET(flags, &sb->s_flags) && (flags & SB_KERNMOUNT);
 }
 
+/*
+ * File systems that live in memory hold each name that they have, by a reference that no pointer belongs to (simple_link() and the
+ * like: "extra count - pin the dentry in core"). Deleting the name gives it back.
+ */
+static bool lives_in_memory(const struct super_block *sb)
+{
+	unsigned long magic;
+
+	if (!GET(magic, &sb->s_magic))
+		return false;
+	switch (magic) {
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+	case HUGETLBFS_MAGIC:
+	case DEVPTS_SUPER_MAGIC:
+	case DEBUGFS_MAGIC:
+	case TRACEFS_MAGIC:
+	case SECURITYFS_MAGIC:
+	case BPF_FS_MAGIC:
+	case BINFMTFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Roots are in no hash, and have no name to lose. */
+static bool is_deleted(const struct dentry *dentry)
+{
+	struct hlist_bl_node hash;
+	struct dentry *parent;
+
+	return GET(hash, &dentry->d_hash) && !hash.pprev && GET(parent, &dentry->d_parent) && parent != dentry;
+}
+
 static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
 {
 	long extra = dentry_extra(dentry);
@@ -90,7 +126,9 @@ static void probe_dentry(const struct dentry *dentry, struct bc_probed *out)
 	out->extra = extra;
 	out->subject = (u64)dentry;
 	out->owner = (u64)sb;
-	snprintf(out->text, sizeof(out->text), "references=%ld", extra);
+	out->nameless = is_deleted(dentry);
+	out->pinned = !out->nameless && lives_in_memory(sb);
+	snprintf(out->text, sizeof(out->text), "references=%ld%s", extra, out->nameless ? ",deleted" : "");
 }
 
 /* Objects that contain a struct inode have it at an offset of their own: found by i_data.host, which points back to it. */
@@ -118,8 +156,10 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 	struct super_block *sb;
 	atomic_t count;
 	unsigned long number = 0;
+	unsigned int links;
 
-	if (!inode || !GET(count, &inode->i_count) || !GET(node, &inode->i_dentry.first) || !GET(number, &inode->i_ino))
+	if (!inode || !GET(count, &inode->i_count) || !GET(node, &inode->i_dentry.first) || !GET(number, &inode->i_ino) ||
+	    !GET(links, &inode->i_nlink))
 		return;
 	while (node && aliases < MOST_STEPS) {
 		const struct dentry *alias = container_of(node, struct dentry, d_u.d_alias);
@@ -143,7 +183,9 @@ static void probe_inode(const char *object, u32 size, struct bc_probed *out)
 	out->extra = extra;
 	out->subject = (u64)inode;
 	out->owner = (u64)sb;
-	snprintf(out->text, sizeof(out->text), "ino=%lu,references=%ld", number, extra);
+	out->aliases = aliases;
+	out->nameless = links == 0;
+	snprintf(out->text, sizeof(out->text), "ino=%lu,references=%ld%s", number, extra, links ? "" : ",deleted");
 }
 
 /* A node that its parent, or its tree's root, points to is part of a tree that lives. */

@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/list_bl.h>
+#include <linux/nsproxy.h>
 #include <linux/percpu.h>
 #include <linux/rbtree.h>
 #include <linux/rculist.h>
@@ -30,6 +31,7 @@ static struct table {
 	unsigned long start, end;
 } consoles, swap_areas, fib_hash, fib_address_hash;
 static u32 kthread_full_name;
+static u32 mount_namespace_at; /* fs/mount.h */
 
 void bc_probe_tables_init(void)
 {
@@ -42,6 +44,8 @@ void bc_probe_tables_init(void)
 	if (!bc_layout_offset("napi_alloc_cache", "skb_count", &napi_count_at) ||
 	    !bc_layout_offset("napi_alloc_cache", "skb_cache", &napi_skbs_at))
 		napi_cache = NULL;
+	if (!bc_layout_offset("mount", "mnt_ns", &mount_namespace_at))
+		mount_namespace_at = 0;
 	if (!bc_layout_offset("kthread", "full_name", &kthread_full_name))
 		kthread_full_name = 0;
 }
@@ -94,6 +98,50 @@ static const struct super_block *super_block_with(const void *object)
 			return NULL;
 	}
 	return NULL;
+}
+
+/* 1 and 0; -1 where the list was torn while we walked. */
+static int is_super_block(const void *object)
+{
+	const struct list_head *node, *back;
+	int steps;
+
+	if (!super_blocks || !GET(node, &super_blocks->next))
+		return -1;
+	for (steps = 0; node != super_blocks; steps++) {
+		const struct list_head *next;
+
+		if (list_entry(node, struct super_block, s_list) == object)
+			return 1;
+		if (steps == MOST_STEPS || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+			return -1;
+		node = next;
+	}
+	return 0;
+}
+
+/* Propagation makes mounts in other namespaces, in the name of whoever mounts. */
+static void probe_mount(const char *mount, u32 size, struct bc_probed *out)
+{
+	const struct task_struct *process;
+	const void *ns;
+
+	if (!mount_namespace_at || size < mount_namespace_at + sizeof(ns) ||
+	    !GET(ns, (const void *const *)(mount + mount_namespace_at)) || (long)ns >= 0 || IS_ERR(ns))
+		return;
+	rcu_read_lock();
+	for_each_process(process) {
+		const struct nsproxy *nsproxy = READ_ONCE(process->nsproxy);
+		const void *own;
+
+		if (!nsproxy || !GET(own, &nsproxy->mnt_ns) || own != ns)
+			continue;
+		out->known = true;
+		snprintf(out->text, sizeof(out->text), "pid=%d,comm=%.15s,by=mount", task_pid_nr((struct task_struct *)process),
+			 process->comm);
+		break;
+	}
+	rcu_read_unlock();
 }
 
 /* One of the pointers in a table of the kernel's. */
@@ -212,6 +260,13 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		break;
 	case BC_PROBE_RB:
 		out->known = is_in_tree(it);
+		break;
+	case BC_PROBE_MOUNTED:
+		out->extra = is_super_block(it);
+		out->known = out->extra >= 0;
+		break;
+	case BC_PROBE_MOUNT:
+		probe_mount(it, size, out);
 		break;
 	default:
 		bc_probe_disk(what, object, size, out);

@@ -97,6 +97,16 @@ void bc_events_exit(void);
 /* counts.c: bc_probe() of what is counted by itself; false for the rest */
 bool bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
+/* places.c: what a word of memory is in. False: nothing that lives, a free object or a stack's part that is not in use. */
+struct bc_place;
+struct page;
+void bc_places_init(void);
+bool bc_places_known(void); /* can dead and living memory be told apart? Else all of it is taken to live. */
+bool bc_place_of(u64 address, struct page *page, struct bc_place *place, const void **cache);
+
+/* census.c: bc_words() */
+void bc_census_init(void);
+
 /* references.c: probes on the gets and puts of user_structs and ucounts. */
 int bc_references_init(void);
 void bc_references_exit(void);

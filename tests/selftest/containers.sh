@@ -17,7 +17,7 @@ close_own_fds() {
 	done
 }
 
-# start_container [--net] [--user] [--no-cgroup] [--in FILE] [--out FILE] -- COMMAND...
+# start_container [--net] [--user] [--no-cgroup] [--shared-mounts] [--in FILE] [--out FILE] -- COMMAND...
 #
 # starts it in the background and sets CONTAINER_PID (of its unshare, which ends
 # with the command's status), CONTAINER_NS and, where the module is there, CONTAINER_ID.
@@ -30,6 +30,7 @@ start_container() {
 		--net) options+=(--net) ;;
 		--user) options=(--user --map-root-user "${options[@]}") ;;
 		--no-cgroup) cgroup= ;;
+		--shared-mounts) options+=(--propagation unchanged) ;;
 		--in)
 			in=$2
 			shift

@@ -103,6 +103,127 @@ time.sleep(1000)' || return
 	expect_held sk_prot_alloc
 }
 
+# --- What the kernel itself holds, and what is under way. One container for each is made and ended, then all are judged at once, and
+# then everything is let go: the seconds of a verdict pass once.
+
+declare -A kept # the container of each
+notes=$(mktemp -d /tmp/holders.XXXXXX)
+shared=$notes/shared # file systems of the host's
+on_overlay=/tmp/holders.watch
+
+# start_maker PLACE COMMAND: a container that does that, until PLACE is there, and then waits.
+start_maker() {
+	start_container -- sh -c "$2; sleep 1000; true" || return
+	poll 10 test -e "$1" || fail "the container has not made $1"
+}
+
+make_name() {
+	start_maker "$shared/name" "echo mine >$shared/name" && kill_container
+}
+
+make_mount() {
+	start_maker "$shared/mount" "mkdir $shared/mount" && mkdir "$notes/place" || return
+	mount --bind "$shared/mount" "$notes/place" && rmdir "$shared/mount" && kill_container
+}
+
+make_loop() {
+	modprobe loop || return
+	start_maker "$shared/loop" "head -c 65536 /dev/zero >$shared/new; mv $shared/new $shared/loop" || return
+	device=$(losetup -f --show "$shared/loop") && rm "$shared/loop" && kill_container
+}
+
+# The host's end has not taken yet what the container sent.
+make_flight() {
+	start_container -- python3 -c 'import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect("/tmp/holders.socket")
+fd = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
+os.unlink(sys.argv[1])
+socket.send_fds(s, [b"x"], [fd])
+os.mkdir(sys.argv[1])
+time.sleep(1000)' "$shared/flight" || return
+	poll 20 test -e "$shared/flight" || fail "nothing was sent" || return
+	kill_container && rmdir "$shared/flight"
+}
+
+make_watch() {
+	start_maker "$on_overlay/file" "mkdir $on_overlay && echo mine >$on_overlay/file" || return
+	poll 20 test -e "$notes/watching" || fail "the host does not watch it" || return
+	kill_container
+}
+
+make_propagated() {
+	start_container --shared-mounts -- sh -c "mount -t tmpfs made $shared/shared/shared && touch $shared/shared/shared/made; sleep 1000; true" || return
+	poll 10 test -e "$shared/shared/shared/made" || fail "it is not mounted here" || return
+	kill_container
+}
+
+make_all() {
+	local name
+	rm -rf "$on_overlay" /tmp/holders.socket
+	mkdir "$shared" && mount -t tmpfs holders "$shared" && mkdir "$shared/shared" || return
+	mount -t tmpfs holders "$shared/shared" && mount --make-shared "$shared/shared" && mkdir "$shared/shared/shared" || return
+	hold 'import ctypes, time
+s = socket.socket(socket.AF_UNIX)
+s.bind("/tmp/holders.socket")
+s.listen()
+open("/tmp/held", "w").close()
+have(s.accept()[0].detach())
+libc = ctypes.CDLL(None)
+watches = libc.inotify_init()
+while libc.inotify_add_watch(watches, (sys.argv[1] + "/file").encode(), 2) < 0:
+    time.sleep(0.1)
+open(sys.argv[2] + "/watching", "w").close()' "$on_overlay" "$notes" || return
+	for name in "$@"; do
+		"make_$name" >"$notes/$name" 2>&1 && kept[$name]=$CONTAINER_ID
+	done
+}
+
+let_all_go() {
+	let_go
+	umount "$notes/place"
+	losetup -d "$device"
+	rm -r "$on_overlay" "$shared/name"
+	umount "$shared/shared/shared" && umount "$shared/shared" && umount "$shared"
+}
+
+# was_held NAME SITE DETAILS HOLDERS: nothing has leaked or is unexplained, and the report says who has its address.
+was_held() {
+	local row
+	[ -n "${kept[$1]-}" ] || { cat "$notes/$1" && return 1; }
+	expect "verdicts" held "$(sed 1d "$notes/$1.leaks" | cut -d' ' -f1 | grep -vE '^(reclaimable|cached|deferred)' | sort -u | xargs)" || return
+	row=$(awk -v site="^$2[+.]" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
+		$1 == "held" && $at["site"] ~ site { print $at["details"] " " $at["holders"]; exit }' "$notes/$1.leaks")
+	expect_match "who has the address of $2" "^$3 $4\$" "$row" && return
+	cat "$notes/$1.leaks"
+	return 1
+}
+
+all_clean() {
+	local name
+	for name in "${!kept[@]}"; do
+		CONTAINER_ID=${kept[$name]}
+		poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
+		expect_nothing_held "$CONTAINER_ID" || return
+	done
+}
+
+# Where no task is named: who has the address of every dentry and inode that is held? The searches take turns.
+searched() {
+	awk 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
+		$1 == "held" && $at["class"] ~ /^(dentry|inode)$/ && $at["holders"] == "-" { missing = 1 }
+		$at["details"] ~ /^pid=/ { named = 1 }
+		END { exit missing && !named }' "$proc/$1/leaks"
+}
+
+keep_reports() {
+	local name
+	for name in "${!kept[@]}"; do
+		wait_verdict "${kept[$name]}" 120 && poll 120 searched "${kept[$name]}"
+		cat "$proc/${kept[$name]}/leaks" >"$notes/$name.leaks"
+	done
+}
+
 # No --net: ports in TIME_WAIT, neighbours and routes stay behind in the host's tables.
 host_network() {
 	run_container -- "$programs/busy" --net -d /dev/shm -o tcp || return
@@ -115,11 +236,23 @@ need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 6
+ktap_plan 13
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
 ktap_test "a file without a name" deleted_file
 ktap_test "a connection by a unix socket" unix_connection
+make_all name mount loop flight watch propagated || exit 1
+keep_reports
+let_all_go
+# 6.12 has a tree of a directory's names. Every container that is there has a mount like the host's.
+ktap_test "a file with a name, in a file system that lives in memory" was_held name __d_alloc references=1 'file_system:1(,maple_node:1)?'
+ktap_test "a directory without a name, under a mount of the host's" was_held mount __d_alloc references=[0-9]+,deleted mnt_cache:[0-9]+
+ktap_test "a file without a name, under a loop device" was_held loop __d_alloc references=1,deleted filp:1
+ktap_test "a file without a name, sent and not received" was_held flight '(__alloc_file|alloc_empty_file)' "pid=$holder,comm=python3,fd=7" '[^ ]+'
+ktap_test "a file that the host watches" was_held watch ovl_alloc_inode 'ino=[0-9]+,references=1' 'names:1,[a-z0-9_-]+:1'
+ktap_test "a mount in the host's name space, by propagation" was_held propagated alloc_vfsmnt 'pid=[0-9]+,comm=[^, ]+,by=mount' '[^ ]+'
+ktap_test "... all let go: clean" all_clean
 ktap_test "connections in the host's network namespace leave nothing" host_network
+rm -rf "$notes"
 ktap_end

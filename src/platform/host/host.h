@@ -74,6 +74,14 @@ using Probe = std::function<void(enum bc_probe what, bc_u64 object, bc_u32 size,
 void set_probe(Probe probe);
 // What living tasks refer to, and whether the walk over them is complete.
 void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, bool complete = true);
+// What bc_words() finds, by the object that the word points to, and whether it has seen all.
+struct Word {
+	bc_u64 to; // where it points
+	bc_place place;
+};
+void set_words(std::vector<Word> words, bool complete = true);
+void set_search_ms(bc_u64 ms); // how long it takes
+unsigned long searches();      // how often they were looked for
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
 void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced

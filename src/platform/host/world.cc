@@ -29,6 +29,10 @@ struct World {
 	Probe probe;
 	std::vector<std::pair<bc_u64, bc_holder>> holders;
 	bool holders_complete = true;
+	std::vector<Word> words;
+	bool words_complete = true;
+	unsigned long searches = 0;
+	bc_u64 search_ms = 0;
 };
 Guarded<World> g_world;
 
@@ -113,6 +117,24 @@ unsigned long leaks_traced()
 	return g_world.with([](World &w) { return w.leaks_traced; });
 }
 
+void set_words(std::vector<Word> words, bool complete)
+{
+	g_world.with([&](World &w) {
+		w.words = std::move(words);
+		w.words_complete = complete;
+	});
+}
+
+void set_search_ms(bc_u64 ms)
+{
+	g_world.with([&](World &w) { w.search_ms = ms; });
+}
+
+unsigned long searches()
+{
+	return g_world.with([](World &w) { return w.searches; });
+}
+
 void reset_world()
 {
 	g_world.with([](World &w) { w = World{}; });
@@ -194,6 +216,29 @@ bool bc_holders(bc_holder_found found, void *context)
 	});
 	for (const auto &[pointer, holder] : holders)
 		found(context, pointer, &holder);
+	return complete;
+}
+
+bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, void *context)
+{
+	may_sleep(__func__);
+	std::vector<Word> words;
+	bc_u64 ms = 0;
+	const bool complete = g_world.with([&](World &w) {
+		++w.searches;
+		words = w.words;
+		ms = w.search_ms;
+		return w.words_complete;
+	});
+	advance(ms);
+	for (bc_u32 i = 0; i < count; ++i) {
+		if (i != 0 && ~ranges[i].not_start < ~ranges[i - 1].not_end)
+			die("bc_words() wants ranges in order");
+		for (const Word &word : words) {
+			if (word.to >= ~ranges[i].not_start && word.to < ~ranges[i].not_end)
+				found(context, i, &word.place);
+		}
+	}
 	return complete;
 }
 

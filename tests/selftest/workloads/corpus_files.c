@@ -47,6 +47,15 @@ static void fs_mount(void)
 	close(context);
 }
 
+/* The host's, once more, in no place. */
+static void bind_mount(void)
+{
+	int detached = syscall(SYS_open_tree, AT_FDCWD, "/tmp", OPEN_TREE_CLONE);
+
+	must(detached >= 0, "open_tree");
+	close(detached);
+}
+
 static void make_shared_file(void)
 {
 	int one = open(shared_file(), O_CREAT | O_EXCL | O_RDWR, 0600);
@@ -89,6 +98,7 @@ const struct corpus_case corpus_files[] = {
 	{ "tmpfs-policy", tmpfs_policy },
 	{ "fs-context", fs_context },
 	{ "fs-mount", fs_mount },
+	{ "bind-mount", bind_mount },
 	{ "file", file },
 	{ "flock", lock },
 	{ "inotify", watch },
