@@ -21,6 +21,7 @@
 #define BC_CONTAINER_NS 0
 #define BC_CONTAINER_CELLS 8
 #define BC_CONTAINER_OWNER 16
+#define BC_CONTAINER_INDEX 24
 
 /* struct Gates (bounds.h) */
 #define BC_GATES_SMALL 4
@@ -37,6 +38,27 @@
 #define BC_SITE_HASH 0x61c88647
 #define BC_SITE_HASH_SHIFT 2 /* from the hash to an offset in the table, masked */
 #define BC_SITE_MASK (((1 << BC_SITE_BITS) - 1) << BC_SITE_SHIFT)
+
+/* class References (references.h): the table of watched objects, and from an address to an offset in it */
+#define BC_REFERENCES_OBJECTS 0
+#define BC_REFERENCE_ADDRESS 0
+#define BC_REFERENCE_BITS 12
+#define BC_REFERENCE_SHIFT 4 /* log2 of an object's size there */
+#define BC_REFERENCE_HASH 0x61c88647
+#define BC_REFERENCE_HASH_SHIFT 16
+#define BC_REFERENCES_ROWS 8
+#define BC_REFERENCES_HINTS 16
+#define BC_REFERENCE_HINT_BITS 13
+#define BC_ROW_SHIFT 6 /* log2 of a row's size */
+#define BC_ROW_OBJECT 0
+#define BC_ROW_CALLER 8
+#define BC_ROW_COUNTS 16
+#define BC_ROW_OWNER 48
+#define BC_ROW_PUT 1
+#define BC_ROW_PUTS_FULL 23 /* the bit */
+#define BC_ROW_GET (1 << 24)
+#define BC_ROW_GETS_FULL 47
+#define BC_REFERENCE_MASK (((1 << BC_REFERENCE_BITS) - 1) << BC_REFERENCE_SHIFT)
 
 /* class Slot (slot.h): site, birth, account, from the low end */
 #define BC_SLOT_BIRTH 16

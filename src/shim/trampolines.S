@@ -19,41 +19,11 @@
  * are (Documentation/fast-path.md counts them); whatever is not usual goes to the core before anything has been changed, or
  * after it has been taken back. Nobody calls a trampoline or a wrapper by a pointer, so they begin without ENDBR.
  */
-#include <linux/linkage.h>
-#include <linux/objtool.h>
-#include <asm/nospec-branch.h>
 #include <beancounter/fast_path.h>
-#include <generated/offsets.h>
 
-#if BC_HAVE_PCPU_HOT
-#define CURRENT %gs:(pcpu_hot + BC_HOT_CURRENT)
-#define PREEMPT %gs:(pcpu_hot + BC_HOT_PREEMPT)
-#else
-#define CURRENT %gs:current_task
-#define PREEMPT %gs:__preempt_count
-#endif
+#include "trampolines.h"
 
 #define BC_ZERO_SIZE_PTR 16 /* include/linux/slab.h */
-
-.macro bc_begin name
-SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
-	ANNOTATE_NOENDBR
-.endm
-
-/* platform::PreemptOff: src/platform/kernel/platform/inline.h */
-.macro bc_section_begin
-#if BC_PREEMPT_COUNT
-	incl	PREEMPT
-#endif
-.endm
-
-/* Jumps to \due where a reschedule is due. */
-.macro bc_section_end due
-#if BC_PREEMPT_COUNT
-	decl	PREEMPT
-	je	\due
-#endif
-.endm
 
 /*
  * The ledger's word of the page of \object is (\base, \page, 8) afterwards; jumps to \outside if it has none. \kind says how the
