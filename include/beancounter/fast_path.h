@@ -22,6 +22,13 @@
 #define BC_CONTAINER_CELLS 8
 #define BC_CONTAINER_OWNER 16
 #define BC_CONTAINER_INDEX 24
+#define BC_CONTAINER_GATE 27
+#define BC_GATES_OF_PIECES 7 /* any but kGateLarge and kGateStacks */
+
+/* class Account, struct Cells (counter.h) */
+#define BC_ACCOUNT_HELD 0
+#define BC_ACCOUNT_MAXHELD 8
+#define BC_BYTES_AT 48
 
 /* struct Gates (bounds.h) */
 #define BC_GATES_SMALL 4
@@ -33,6 +40,14 @@
 #define BC_SITE_SLOT 24
 #define BC_SITE_TAG 32
 #define BC_SITE_CELL 40
+/* Of a piece's in its place: the tag that it would have; where in a Cells; where its account is; its tag xor
+ * BC_TAG_PIECE. */
+#define BC_SITE_PIECE_TAG BC_SITE_CELL
+#define BC_SITE_PIECE_CELL (BC_SITE_CELL + 1)
+#define BC_SITE_PIECE_ACCOUNT (BC_SITE_CELL + 2)
+#define BC_SITE_PIECE_TAGS (BC_SITE_CELL + 7)
+#define BC_TAG_PIECE 127 /* what it has instead: kNoTag, and a bit more */
+#define BC_SITE_STRIDE 56
 #define BC_SITE_SHIFT 6 /* log2 of its size */
 #define BC_SITE_BITS 15
 #define BC_SITE_HASH 0x61c88647
@@ -64,5 +79,7 @@
 #define BC_SLOT_BIRTH 16
 #define BC_SLOT_BIRTH_BITS 29
 #define BC_SLOT_ACCOUNT 45
+#define BC_ACCOUNT_SPECIAL 2 /* of four for each owner: a piece's; and where bc_free_cells has the container */
+#define BC_ACCOUNT_ITSELF 3
 
 #endif

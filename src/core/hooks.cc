@@ -32,6 +32,13 @@ struct LedgerLayout {
 	static_assert(offsetof(Ledger, flat_) == BC_LEDGER_FLAT && offsetof(Ledger, limit_) == BC_LEDGER_LIMIT &&
 		      offsetof(Ledger, top_) == BC_LEDGER_TOP && offsetof(Ledger, exclusive_) == BC_LEDGER_EXCLUSIVE);
 };
+struct AccountLayout {
+	static_assert(offsetof(Account, held_) == BC_ACCOUNT_HELD && offsetof(Account, maxheld_) == BC_ACCOUNT_MAXHELD);
+};
+static_assert(offsetof(Container, gate) == BC_CONTAINER_GATE && kBytesAt == BC_BYTES_AT &&
+	      BC_GATES_OF_PIECES == (kGateNear | kGatePieces | kGateFailNth));
+static_assert((BC_TAG_PIECE & Ledger::kTagMask) == Ledger::kNoTag && offsetof(Site, stride) == BC_SITE_STRIDE &&
+	      Slot::kSpecial == BC_ACCOUNT_SPECIAL);
 struct ReferencesLayout {
 	using Object = References::Object;
 	using Row = References::Row;
