@@ -37,7 +37,10 @@ struct bc_config {
 	const char *default_limits; /* parameter; NULL: none */
 };
 
-/* Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. */
+/*
+ * Memory. The gfp of the caller decides what "any" may do: only its __GFP_KSWAPD_RECLAIM bit is honoured. On PREEMPT_RT blocks come
+ * from a pool where preemption is off, and per-CPU memory is not to be had there.
+ */
 void *bc_page_alloc(bc_u32 gfp); /* any: one zeroed page, NULL without memory */
 void bc_page_free(void *page);	 /* any */
 void *bc_mem_alloc(unsigned long size,
@@ -150,6 +153,16 @@ enum bc_probe {
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
 	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
 	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
+	/* Parts of what mounted file systems know: probe_disks.c */
+	BC_PROBE_EXTENT_STATE,	/* btrfs: struct extent_state: in a tree? */
+	BC_PROBE_EXTENT_BUFFER, /* struct extent_buffer: its pages'? extra: references beyond that one */
+	BC_PROBE_BLOCK_GROUP,	/* struct btrfs_block_group or its btrfs_free_space_ctl: in the tree of all? */
+	BC_PROBE_CACHING,	/* struct btrfs_caching_control: in the list? */
+	BC_PROBE_TRANSACTION,	/* struct btrfs_transaction: in the list? */
+	BC_PROBE_DELAYED_REF,	/* struct btrfs_delayed_ref_head, or a ref of it: in the tree? */
+	BC_PROBE_DELAYED_NODE,	/* struct btrfs_delayed_node: in its root's table? */
+	BC_PROBE_LOG_ITEM,   /* xfs: struct xfs_log_item: waits to be written to the log, or from there to its place? */
+	BC_PROBE_LOG_VECTOR, /* struct xfs_log_vec: such an item's? */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */
@@ -169,7 +182,7 @@ void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *
  * where the walk was not complete. sleep
  */
 struct bc_holder {
-	bc_s32 pid;
+	bc_s32 pid;	/* 0: no task, the kernel itself */
 	bc_s32 fd;	/* -1: not by a descriptor */
 	const char *by; /* what it is by then: "cwd" */
 	char comm[16];

@@ -48,6 +48,24 @@ std::string module_below(const fs::path &folder, const std::string &module)
 	return "";
 }
 
+// Where a module lies below the folder of its kernel's modules, as depmod wrote it down: to look through that folder
+// takes minutes where it comes over a network.
+std::string listed_module(const std::string &version, const std::string &module)
+{
+	const std::string file = "/lib/modules/" + version + "/modules.dep";
+	if (!exists(file))
+		return "";
+	const std::string list = read_whole(file);
+	for (size_t at = 0; at < list.size();) {
+		const size_t end = std::min(list.find('\n', at), list.size());
+		const std::string path = list.substr(at, std::min(list.find(':', at), end) - at);
+		at = end + 1;
+		if (module_name(fs::path(path).filename()) == module)
+			return path;
+	}
+	return "";
+}
+
 struct Address {
 	std::string section;
 	unsigned long value = 0;
@@ -230,9 +248,14 @@ std::string Symbols::module_file(const std::string &module) const
 		if (!file.empty())
 			return file;
 	}
-	for (const std::string &folder : {"/usr/lib/debug/lib/modules/" + release(), "/lib/modules/" + release()}) {
-		std::string file = module_below(folder, module);
-		if (!file.empty())
+	const std::string version = release();
+	const std::string listed = listed_module(version, module);
+	if (!listed.ends_with(".ko")) // compressed ones are not read by binutils
+		return "";
+	for (const std::string &file :
+	     {"/usr/lib/debug/lib/modules/" + version + "/" + listed + ".debug",
+	      "/usr/lib/debug/lib/modules/" + version + "/" + listed, "/lib/modules/" + version + "/" + listed}) {
+		if (exists(file))
 			return file;
 	}
 	return "";

@@ -69,6 +69,7 @@ bool admit(const Wanted &wanted, Admission &admission) { return admit(wanted, ad
 
 void settle(const Admission &admission, void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp)
 {
+	platform::provide(gfp);
 	platform::PreemptOff section;
 	Container &c = *admission.c;
 	const SiteIndex index = count == 0 ? SiteIndex{} : sites.intern(caller, cache);

@@ -84,6 +84,7 @@ BC_HOT Plain admit_plain(Address caller, CacheKey cache, u32 gfp)
 // The object is there, or there is none. The container is, too: it holds something.
 BC_HOT void settle_plain(const Plain &plain, void *object, bool real, u32 gfp)
 {
+	platform::provide(gfp);
 	platform::PreemptOff section;
 	if (__builtin_expect(real, true)) {
 		record(*plain.c, *plain.site, Address{reinterpret_cast<u64>(object)}, gfp);

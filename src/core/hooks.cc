@@ -99,6 +99,7 @@ BC_COLD void *charged_late(void *object, CacheKey cache, unsigned long caller, G
 		if (__builtin_expect(caller == bc_return_to_handler, false))
 			caller = bc_true_caller();
 		bool done = true;
+		bc::platform::provide(gfp);
 		{
 			bc::platform::PreemptOff section;
 			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
@@ -244,6 +245,7 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 		caller = bc_true_caller();
 	for (int i = 0; i < count;) {
 		bool done = true;
+		bc::platform::provide(gfp);
 		{
 			bc::platform::PreemptOff section;
 			bc::Container *c = bc::current_container();

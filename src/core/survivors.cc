@@ -55,7 +55,8 @@ bool may_own(const Survivor &s)
 	case Proof::kernfs:
 	case Proof::stack:
 	case Proof::superblock:
-	case Proof::writeback: // its reference counter's other half
+	case Proof::writeback:	 // its reference counter's other half
+	case Proof::delayed_ref: // what is to be changed
 	case Proof::console:
 	case Proof::policy:
 	case Proof::swap:
@@ -132,6 +133,7 @@ bool Survivors::run(const Container &c)
 	judge_each(c);
 	follow(Verdict::reclaimable);
 	follow(Verdict::cached);
+	follow(Verdict::deferred);
 	follow(Verdict::held);
 	keep_anchors();
 	return true;
@@ -155,17 +157,8 @@ void Survivors::judge_each(const Container &c)
 		if (i % 64 == 63)
 			bc_cond_resched();
 	}
+	judge_mappings();
 	Pause pause;
-	// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be
-	// anybody's.
-	for (u32 i = 0; i < count_; ++i, pause()) {
-		Judgement &j = entries_[i].judgement;
-		if (j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area || j.subject == 0)
-			continue;
-		const Survivor *area = containing(j.subject, true);
-		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
-			j.verdict = kClasses[j.row].verdict;
-	}
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
 	for (u32 i = 0; i < count_; ++i, pause()) {
 		Judgement &j = entries_[i].judgement;
@@ -186,6 +179,20 @@ void Survivors::judge_each(const Container &c)
 		const Survivor *owner = containing(j.owner, false);
 		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
 			j.verdict = Verdict::leaked;
+	}
+}
+
+// A mapping that is lost keeps its vm_struct, which is charged to whoever made it: the vmap_area may be anybody's.
+void Survivors::judge_mappings()
+{
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		Judgement &j = entries_[i].judgement;
+		if (j.row == kNoRow || kClasses[j.row].proof != Proof::vmap_area || j.subject == 0)
+			continue;
+		const Survivor *area = containing(j.subject, true);
+		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
+			j.verdict = kClasses[j.row].verdict;
 	}
 }
 
@@ -238,6 +245,7 @@ void Survivors::find_holders()
 	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
 		bc_cond_resched();
 	follow(Verdict::held);
+	judge_mappings();
 	keep_anchors();
 }
 
@@ -272,11 +280,12 @@ void Survivors::hold(u64 pointer, const bc_holder &holder)
 		j.row = kHolderRow;
 	bc_text text{j.text, 0, sizeof(j.text) - 1, false};
 	Text out{text};
-	out.put("pid=").number(holder.pid).put(",comm=").put(holder.comm);
+	if (holder.pid != 0)
+		out.put("pid=").number(holder.pid).put(",comm=").put(holder.comm).put(',');
 	if (holder.fd >= 0)
-		out.put(",fd=").number(holder.fd);
+		out.put("fd=").number(holder.fd);
 	else
-		out.put(",by=").put(holder.by);
+		out.put("by=").put(holder.by);
 	j.text[text.length] = 0;
 }
 

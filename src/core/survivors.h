@@ -71,6 +71,7 @@ class Survivors
 	u32 stride_of(const Survivor &s) const;
 	Survivor *containing(u64 address, bool exactly);
 	void judge_each(const Container &c);
+	void judge_mappings();
 	void follow(Verdict from);
 	void scan(u32 index);
 	void hold(u64 pointer, const bc_holder &holder);

@@ -118,6 +118,25 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_POLICY);
 	case Proof::rb:
 		return by_state(BC_PROBE_RB);
+	case Proof::extent_state:
+		return by_state(BC_PROBE_EXTENT_STATE);
+	case Proof::block_group:
+		return by_state(BC_PROBE_BLOCK_GROUP);
+	case Proof::caching:
+		return by_state(BC_PROBE_CACHING);
+	case Proof::transaction:
+		return by_state(BC_PROBE_TRANSACTION);
+	case Proof::delayed_ref:
+		return by_state(BC_PROBE_DELAYED_REF);
+	case Proof::delayed_node:
+		return by_state(BC_PROBE_DELAYED_NODE);
+	case Proof::log_item:
+		return by_state(BC_PROBE_LOG_ITEM);
+	case Proof::log_vector:
+		return by_state(BC_PROBE_LOG_VECTOR);
+	case Proof::extent_buffer:
+		bc_probe(BC_PROBE_EXTENT_BUFFER, object.value, size, &probed);
+		break;
 	case Proof::mm:
 		bc_probe(BC_PROBE_MM, object.value, size, &probed);
 		break;

@@ -21,35 +21,44 @@ inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "r
 
 // How a row is believed. Whatever the state says, what goes with a leaked file system, tree or namespace is a leak.
 enum class Proof : u8 {
-	bound,	    // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
-	once,	    // by number: at most `bound` a container
-	dentry,	    // by state: nobody but the dentry cache refers to it
-	inode,	    // by state: nobody but the inode cache and cached dentries refer to it
-	tree,	    // by state: a tree points to it
-	maple,	    // by state: the same, of a maple tree
-	mm,	    // by state: no user, only the one reference of khugepaged's list
-	vmap_area,  // by state: it describes no area of the container's own that is a leak itself
-	kernfs,	    // by state: linked into its directory; a removed one is not
-	locks,	    // by state: a living inode's list of locks, which goes when the inode does
-	queued,	    // by state: it is in a list of something that lives, its neighbours point back
-	bind,	    // by state: in the table of ports, with a socket
-	timewait,   // by state: in the table of connections
-	neighbour,  // by state: in its table
-	stack,	    // by state: one of those that the kernel keeps a CPU, or a living task's
-	net,	    // by state: no reference of any kind left
-	mountpoint, // by state: hashed, with a mount
-	superblock, // by state: a mounted file system points to it
-	console,    // by state: in the table of consoles
-	swap,	    // by state: in the table of swap areas
-	fib_hash,   // by state: one of the two tables
-	skb,	    // by state: one of those that a CPU keeps
-	kthread,    // by state: a living kernel thread's
-	loop,	    // by state: in its device's list of idle ones
-	writeback,  // by state: in its device's list
-	policy,	    // by state: in its name space's list
-	rb,	    // by state: its parent in a tree points to it
-	holder,	    // by reference: a living task's descriptor refers to it (survivors.h)
-	part,	    // by reference: an excused dentry, inode or node points to it (survivors.h)
+	bound,	       // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
+	once,	       // by number: at most `bound` a container
+	dentry,	       // by state: nobody but the dentry cache refers to it
+	inode,	       // by state: nobody but the inode cache and cached dentries refer to it
+	tree,	       // by state: a tree points to it
+	maple,	       // by state: the same, of a maple tree
+	mm,	       // by state: no user, only the one reference of khugepaged's list
+	vmap_area,     // by state: it describes no area of the container's own that is a leak itself
+	kernfs,	       // by state: linked into its directory; a removed one is not
+	locks,	       // by state: a living inode's list of locks, which goes when the inode does
+	queued,	       // by state: it is in a list of something that lives, its neighbours point back
+	bind,	       // by state: in the table of ports, with a socket
+	timewait,      // by state: in the table of connections
+	neighbour,     // by state: in its table
+	stack,	       // by state: one of those that the kernel keeps a CPU, or a living task's
+	net,	       // by state: no reference of any kind left
+	mountpoint,    // by state: hashed, with a mount
+	superblock,    // by state: a mounted file system points to it
+	console,       // by state: in the table of consoles
+	swap,	       // by state: in the table of swap areas
+	fib_hash,      // by state: one of the two tables
+	skb,	       // by state: one of those that a CPU keeps
+	kthread,       // by state: a living kernel thread's
+	loop,	       // by state: in its device's list of idle ones
+	writeback,     // by state: in its device's list
+	policy,	       // by state: in its name space's list
+	rb,	       // by state: its parent in a tree points to it
+	extent_state,  // by state: the same
+	extent_buffer, // by state: no reference but its pages'
+	block_group,   // by state: in the tree of all
+	caching,       // by state: in the list
+	transaction,   // by state: in the list
+	delayed_ref,   // by state: in the tree
+	delayed_node,  // by state: in its root's table
+	log_item,      // by state: in one of the two lists
+	log_vector,    // by state: such an item's
+	holder,	       // by reference: a living task's descriptor refers to it (survivors.h)
+	part,	       // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
 
 struct ClassRow {
@@ -75,6 +84,8 @@ inline constexpr ClassRow kClasses[] = {
      "of a maple tree of the host's: the names in a tmpfs directory, 6.12"},
     {"vmap-area", "alloc_vmap_area", "", Verdict::cached, Proof::vmap_area, 0,
      "a vmap_area goes on as the description of free address space, and then of the next mapping, whoever makes that"},
+    {"vmap-area", "pcpu_get_vm_areas", "vmap_area", Verdict::cached, Proof::vmap_area, 0,
+     "the same, of per-CPU memory"},
     {"thread-stack", "__get_vm_area_node", "", Verdict::cached, Proof::stack, 0,
      "the kernel keeps two thread stacks a CPU for the next fork, anybody's: their vm_struct, which points to their "
      "pages"},
@@ -115,9 +126,53 @@ inline constexpr ClassRow kClasses[] = {
      "an AppArmor profile that was loaded is the machine's, until somebody removes it"},
     {"free-space", "__btrfs_add_free_space", "", Verdict::cached, Proof::rb, 0,
      "what btrfs knows of free space on a mounted file system"},
+    {"free-space", "btrfs_create_block_group_cache", "", Verdict::cached, Proof::block_group, 0,
+     "a block group of a mounted btrfs"},
+    {"free-space", "btrfs_cache_block_group", "", Verdict::deferred, Proof::caching, 0,
+     "btrfs has looked for free space, and forgets how far it was at its next commit"},
+    {"free-space", "btrfs_alloc_chunk_map", "", Verdict::cached, Proof::rb, 0, "where a chunk of a mounted btrfs lies"},
+    {"extent", "alloc_extent_map", "", Verdict::cached, Proof::rb, 0, "where a part of a file on a mounted btrfs lies"},
+    {"extent", "alloc_extent_state", "", Verdict::deferred, Proof::extent_state, 0,
+     "in a tree of ranges of a mounted btrfs: what is to be written at its next commit"},
+    {"tree-block", "alloc_extent_buffer", "", Verdict::reclaimable, Proof::extent_buffer, 0,
+     "a block of a mounted btrfs's trees, which lives with its pages"},
+    {"tree-block", "__alloc_extent_buffer", "", Verdict::reclaimable, Proof::extent_buffer, 0,
+     "the same, where it is not inlined"},
+    {"btrfs-commit", "join_transaction", "", Verdict::deferred, Proof::transaction, 0,
+     "a btrfs's transaction, until it is committed, half a minute later"},
+    {"btrfs-commit", "add_delayed_ref", "", Verdict::deferred, Proof::delayed_ref, 0,
+     "a block that was taken or freed, until the commit"},
+    {"btrfs-commit", "btrfs_add_delayed_tree_ref", "", Verdict::deferred, Proof::delayed_ref, 0, "the same, 6.1"},
+    {"btrfs-commit", "btrfs_add_delayed_data_ref", "", Verdict::deferred, Proof::delayed_ref, 0, "the same, 6.1"},
+    {"btrfs-commit", "btrfs_alloc_delayed_item", "", Verdict::deferred, Proof::rb, 0,
+     "a name that was made or deleted, until the commit"},
+    {"btrfs-commit", "btrfs_get_or_create_delayed_node", "", Verdict::deferred, Proof::delayed_node, 0,
+     "what an inode has to be written, as long as that is cached"},
+    {"xfs-log", "xlog_cil_commit", "", Verdict::deferred, Proof::log_vector, 0,
+     "what xfs has to write to its log, or the room for it, as long as its item is"},
+    {"xfs-log", "xlog_cil_alloc_shadow_bufs", "", Verdict::deferred, Proof::log_vector, 0,
+     "the same, where it is not inlined"},
+    {"xfs-log", "xfs_buf_item_init", "", Verdict::deferred, Proof::log_item, 0,
+     "a block that xfs has to write, until it has been written"},
+    {"xfs-log", "xfs_efi_init", "", Verdict::deferred, Proof::log_item, 0,
+     "extents that xfs is going to free, until its log says that it has"},
+    {"xfs-log", "xfs_extent_free_create_done", "", Verdict::deferred, Proof::log_item, 0, "that xfs has freed them"},
+    {"xfs-log", "xfs_trans_get_efd", "", Verdict::deferred, Proof::log_item, 0, "the same, 6.1"},
+    {"xfs-log", "xfs_icreate_log", "", Verdict::deferred, Proof::log_item, 0, "that xfs has made room for inodes"},
+    {"xfs-log", "xfs_iunlink_log_inode", "", Verdict::deferred, Proof::log_item, 0, "that an inode has no name"},
+    {"xfs-log", "xfs_bui_init", "", Verdict::deferred, Proof::log_item, 0,
+     "extents that are going to change their file"},
+    {"xfs-log", "xfs_bmap_update_create_done", "", Verdict::deferred, Proof::log_item, 0, "that they have"},
+    {"xfs-log", "xfs_trans_get_bud", "", Verdict::deferred, Proof::log_item, 0, "the same, 6.1"},
+    {"xfs-log", "xfs_cui_init", "", Verdict::deferred, Proof::log_item, 0, "extents that are going to be shared"},
+    {"xfs-log", "xfs_refcount_update_create_done", "", Verdict::deferred, Proof::log_item, 0, "that they are"},
+    {"xfs-log", "xfs_trans_get_cud", "", Verdict::deferred, Proof::log_item, 0, "the same, 6.1"},
+    {"xfs-log", "xfs_inode_item_init", "", Verdict::deferred, Proof::log_item, 0,
+     "the same, an inode; of one that is cached"},
     {"busy-extent", "xfs_extent_busy_insert_list", "", Verdict::deferred, Proof::rb, 0,
      "xfs remembers freed blocks until its log says so, which may take half a minute"},
     {"busy-extent", "xfs_extent_busy_insert", "", Verdict::deferred, Proof::rb, 0, "the same, where it is not inlined"},
+    {"busy-extent", "kmem_alloc", "kmalloc-64", Verdict::deferred, Proof::rb, 0, "the same, 6.1"},
     {"khugepaged", "mm_alloc", "", Verdict::deferred, Proof::mm, 0,
      "khugepaged's list holds an address space for a while"},
     {"khugepaged", "dup_mm", "", Verdict::deferred, Proof::mm, 0, "the same after fork"},

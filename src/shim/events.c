@@ -33,7 +33,8 @@ static void add_face(struct callback_head *head)
 	struct face_work *work = container_of(head, struct face_work, head);
 
 	bc_face_add(work->id);
-	kfree(work);
+	bc_mem_free(work);
+	bc_pool_fill(GFP_KERNEL); /* on_fork() took from it */
 	module_put(THIS_MODULE);
 }
 
@@ -72,6 +73,7 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	struct face_work *work;
 	u32 id;
 
+	bc_stack_of_new_task(child);
 	if (likely(!ns))
 		return;
 	id = bc_task_forked(ns, pid_nr(task_pid(child)), child->comm, false);
@@ -79,16 +81,16 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 		give_task(ns, child);
 	if (!id)
 		return;
-	work = kmalloc(sizeof(*work), GFP_ATOMIC | __GFP_NOWARN);
+	work = bc_mem_alloc(sizeof(*work), GFP_ATOMIC);
 	if (!work)
 		return; /* the worker gives it its face a little later */
 	work->id = id;
 	init_task_work(&work->head, add_face);
 	if (!try_module_get(THIS_MODULE)) {
-		kfree(work);
+		bc_mem_free(work);
 	} else if (task_work_add(current, &work->head, TWA_RESUME)) {
 		module_put(THIS_MODULE);
-		kfree(work);
+		bc_mem_free(work);
 	}
 }
 
@@ -126,6 +128,12 @@ static void find_tracepoint(struct tracepoint *tp, void *data)
 	}
 }
 
+static void found(struct pid_namespace *ns, s32 pid, const char *comm)
+{
+	if (bc_task_forked(ns, pid, comm, true))
+		bc_pool_fill(GFP_NOWAIT);
+}
+
 /* Containers that are older than the module. Nothing can appear unseen meanwhile: the fork tracepoint is on already. */
 static void find_containers(void)
 {
@@ -137,14 +145,14 @@ static void find_containers(void)
 		struct pid_namespace *ns = top_namespace(pid);
 
 		if (ns && pid->numbers[1].nr == 1)
-			bc_task_forked(ns, pid_nr(pid), p->comm, true);
+			found(ns, pid_nr(pid), p->comm);
 	}
 	/* and those whose pid 1 was hidden from that walk */
 	for_each_process(p) {
 		struct pid_namespace *ns = top_namespace(READ_ONCE(p->thread_pid));
 
 		if (ns)
-			bc_task_forked(ns, 0, "", true);
+			found(ns, 0, "");
 	}
 	rcu_read_unlock();
 }

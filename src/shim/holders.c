@@ -246,5 +246,5 @@ bool bc_holders(bc_holder_found found, void *context)
 	}
 unlock:
 	rcu_read_unlock();
-	return complete;
+	return bc_keepers(found, context) && complete;
 }

@@ -80,10 +80,6 @@ static int __init beancounter_init(void)
 		pr_err("max_containers is 1 to 65000, settle_ms 100 to 600000\n");
 		return -EINVAL;
 	}
-	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		pr_err("this kernel is PREEMPT_RT: not loaded. There the allocator's locks sleep, and some of the module's own memory is asked for with preemption off; CAVEATS.md says more\n");
-		return -EOPNOTSUPP;
-	}
 	ret = bc_symbols_init();
 	if (ret)
 		return ret;
@@ -94,6 +90,8 @@ static int __init beancounter_init(void)
 	if (ret)
 		return ret;
 	bc_probe_tables_init();
+	bc_keepers_init();
+	bc_thread_stacks_init();
 	ret = bc_hooks_resolve();
 	if (ret)
 		return ret;
@@ -115,15 +113,18 @@ static int __init beancounter_init(void)
 		pr_err("the kernel does not say how much memory it has (max_pfn)\n");
 		return -ENOENT;
 	}
+	ret = bc_pool_init();
+	if (ret)
+		return ret;
 	ret = bc_core_init(&config);
 	if (ret == -EINVAL) {
 		pr_err("default_limits=%s is not RESOURCE=BARRIER:LIMIT,... of charged resources, each once, no barrier above its limit\n",
 		       default_limits);
-		return ret;
+		goto fail_pool;
 	}
 	if (ret) {
 		pr_err("no memory for the ledger of %llu pages\n", config.pages);
-		return ret;
+		goto fail_pool;
 	}
 	name_unowned();
 	ret = bc_worker_init();
@@ -163,6 +164,8 @@ fail_proc:
 	bc_worker_exit();
 fail_core:
 	bc_core_exit();
+fail_pool:
+	bc_pool_exit();
 	return ret;
 }
 
@@ -182,6 +185,7 @@ static void __exit beancounter_exit(void)
 	bc_worker_exit();
 	bc_proc_exit();
 	bc_core_exit();
+	bc_pool_exit();
 	pr_info("unloaded\n");
 }
 

@@ -32,14 +32,26 @@ static gfp_t own_gfp(u32 gfp)
 	return ((__force gfp_t)gfp & __GFP_KSWAPD_RECLAIM) | __GFP_NOWARN | __GFP_ZERO;
 }
 
+/* With preemption off PREEMPT_RT's allocators, whose locks sleep, cannot be asked: pool.c */
+static bool may_allocate(void)
+{
+	return !IS_ENABLED(CONFIG_PREEMPT_RT) || preemptible();
+}
+
+/* A block of that size is aligned to it, and the pool has those only. */
 void *bc_page_alloc(u32 gfp)
 {
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		return bc_mem_alloc(PAGE_SIZE, gfp);
 	return (void *)__get_free_page(own_gfp(gfp));
 }
 
 void bc_page_free(void *page)
 {
-	free_page((unsigned long)page);
+	if (IS_ENABLED(CONFIG_PREEMPT_RT))
+		bc_mem_free(page);
+	else
+		free_page((unsigned long)page);
 }
 
 /* The one body that our own memory comes from. */
@@ -74,12 +86,17 @@ void *bc_mem_alloc(unsigned long size, u32 gfp)
 	size = roundup_pow_of_two(max(size, 64UL));
 	if (size > KMALLOC_MAX_CACHE_SIZE) /* 6.1's body takes a slab cache, and there is none */
 		return NULL;
+	if (!may_allocate())
+		return bc_pool_take(size);
 	return own_body(size, own_gfp(gfp));
 }
 
 void bc_mem_free(void *mem)
 {
-	kfree(mem);
+	if (may_allocate())
+		kfree(mem);
+	else if (mem)
+		bc_pool_give_back(mem);
 }
 
 void *bc_big_alloc(unsigned long size)
@@ -94,6 +111,8 @@ void bc_big_free(void *mem)
 
 void *bc_percpu_alloc(unsigned long size)
 {
+	if (!may_allocate())
+		return NULL; /* the worker makes up for it */
 	return (void __force *)__alloc_percpu_gfp(size, 16, GFP_NOWAIT | __GFP_NOWARN | __GFP_ZERO);
 }
 

@@ -48,6 +48,12 @@ int main(void)
 	DEFINE(BC_MOST_IN_CACHE, KMALLOC_MAX_CACHE_SIZE);
 	/* in_task() is false where one of these is set: include/linux/preempt.h */
 	DEFINE(BC_NOT_TASK_MASK, NMI_MASK | HARDIRQ_MASK | SOFTIRQ_OFFSET);
+#ifdef CONFIG_PREEMPT_RT
+	/* Softirqs run in tasks, marked in these: include/linux/preempt.h, kernel/softirq.c */
+	OFFSET(BC_TASK_SOFTIRQS, task_struct, softirq_disable_cnt);
+	DEFINE(BC_IN_SOFTIRQ, SOFTIRQ_OFFSET);
+#endif
+	DEFINE(BC_PREEMPT_RT, IS_ENABLED(CONFIG_PREEMPT_RT));
 	DEFINE(BC_PREEMPT_COUNT, IS_ENABLED(CONFIG_PREEMPT_COUNT));
 	DEFINE(BC_SLAB_BUCKETS, IS_ENABLED(CONFIG_SLAB_BUCKETS));
 #if BC_KERNEL_6_12

@@ -21,10 +21,8 @@
 #include "shim.h"
 
 #define MOST_STEPS 4096
-#define STACKS_PER_CPU 2 /* kernel/fork.c, NR_CACHED_STACKS */
-#define MOST_SKBS 64u	 /* net/core/skbuff.c, NAPI_SKB_CACHE_SIZE */
+#define MOST_SKBS 64u /* net/core/skbuff.c, NAPI_SKB_CACHE_SIZE */
 
-static struct vm_struct *__percpu *cached_stacks;
 static const struct list_head *super_blocks;
 static const char __percpu *napi_cache;
 static u32 napi_count_at, napi_skbs_at;
@@ -35,7 +33,6 @@ static u32 kthread_full_name;
 
 void bc_probe_tables_init(void)
 {
-	cached_stacks = (void __percpu *)bc_lookup("cached_stacks");
 	super_blocks = (const void *)bc_lookup("super_blocks");
 	bc_lookup_range("vc_cons", &consoles.start, &consoles.end);
 	bc_lookup_range("swap_info", &swap_areas.start, &swap_areas.end);
@@ -47,41 +44,6 @@ void bc_probe_tables_init(void)
 		napi_cache = NULL;
 	if (!bc_layout_offset("kthread", "full_name", &kthread_full_name))
 		kthread_full_name = 0;
-}
-
-/* Its neighbours point back, and it is not alone. */
-static bool is_listed(const struct list_head *node)
-{
-	struct list_head copy, *back, *forth;
-
-	return GET(copy, node) && copy.next != node && GET(back, &copy.next->prev) && GET(forth, &copy.prev->next) &&
-	       back == node && forth == node;
-}
-
-/*
- * The kernel keeps the stacks of dead tasks for the next ones (kernel/fork.c, cached_stacks): a container's may wait for one, or be
- * that of any task by now, a kernel thread's too.
- */
-static bool is_kept_stack(const void *area)
-{
-	const struct task_struct *process, *task;
-	const struct vm_struct *stack;
-	bool found = false;
-	int cpu, i;
-
-	if (!cached_stacks)
-		return false;
-	for_each_possible_cpu(cpu) {
-		for (i = 0; i < STACKS_PER_CPU; i++) {
-			if (GET(stack, per_cpu_ptr(cached_stacks, cpu) + i) && stack == area)
-				return true;
-		}
-	}
-	rcu_read_lock();
-	for_each_process_thread(process, task)	/* two loops, that a break would not leave */
-		found |= task_stack_vm_area(task) == area;
-	rcu_read_unlock();
-	return found;
 }
 
 /* cleanup_net() drops the last of its references of both kinds before it puts the memory by: net_free(). */
@@ -203,26 +165,13 @@ struct aa_policy {
 	struct list_head list;
 };
 
-/* Erased nodes keep their pointers, so the parent is asked. The only one of a tree is black: an object that never was in one is zero. */
-static bool is_in_tree(const struct rb_node *node)
-{
-	struct rb_node copy, above, *up;
-
-	if (!GET(copy, node))
-		return false;
-	up = (struct rb_node *)(copy.__rb_parent_color & ~3UL);
-	if (!up)
-		return copy.__rb_parent_color & 1;
-	return up != node && GET(above, up) && (above.rb_left == node || above.rb_right == node);
-}
-
 void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 {
 	const void *it = (const void *)object;
 
 	switch (what) {
 	case BC_PROBE_STACK:
-		out->known = is_kept_stack(it);
+		out->known = bc_stack_is_kept(it);
 		break;
 	case BC_PROBE_NET:
 		out->known = is_dead_net(it, size);
@@ -265,6 +214,6 @@ void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *
 		out->known = is_in_tree(it);
 		break;
 	default:
-		break;
+		bc_probe_disk(what, object, size, out);
 	}
 }

@@ -30,6 +30,17 @@
 	je	\none
 .endm
 
+/* Not in_task(). */
+.macro bc_in_interrupt yes
+	testl	$BC_NOT_TASK_MASK, PREEMPT
+	jnz	\yes
+#if BC_PREEMPT_RT
+	mov	CURRENT, %rax
+	testl	$BC_IN_SOFTIRQ, BC_TASK_SOFTIRQS(%rax)
+	jnz	\yes
+#endif
+.endm
+
 .macro bc_own_user to
 	mov	BC_TASK_CRED(%rax), \to
 	mov	BC_CRED_USER(\to), \to
@@ -42,8 +53,7 @@
 .macro bc_count way, count, no
 	/* owner_of(): the container, if it is the one that this CPU charged last */
 	xor	%r8d, %r8d
-	testl	$BC_NOT_TASK_MASK, PREEMPT
-	jnz	.Lowner_\@
+	bc_in_interrupt .Lowner_\@
 	bc_in_container .Lowner_\@
 	bc_section_begin
 	mov	%gs:(bc_this_cpu + BC_CPU_LAST), %rdx
@@ -101,8 +111,7 @@
 	push	%rdi
 	mov	$\number, %edx
 	xor	%r8d, %r8d
-	testl	$BC_NOT_TASK_MASK, PREEMPT
-	jnz	.Lnobody_\@
+	bc_in_interrupt .Lnobody_\@
 	bc_in_container .Lnobody_\@
 	mov	BC_PID_NS1(%rcx), %r8
 .Lnobody_\@:

@@ -33,6 +33,19 @@ bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 void bc_probe_tables_init(void);
 void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
+/* probe_disks.c: those about parts of a file system on a disk */
+void bc_probe_disk(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
+
+/* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
+void bc_keepers_init(void);
+bool bc_keepers(bc_holder_found found, void *context);
+
+/* thread_stacks.c */
+void bc_thread_stacks_init(void);
+/* Of what was a stack when it was allocated: is it still in use, or kept for the next task? With bc_mutex. */
+bool bc_stack_is_kept(const void *area);
+void bc_stack_of_new_task(const struct task_struct *task); /* any */
+
 /* hooks.c */
 int bc_hooks_resolve(void);
 int bc_hooks_attach(void);
@@ -56,6 +69,38 @@ int bc_direct_detach(struct bc_direct *direct);
 
 /* memory.c: an original past its hook, in case it is the one that our own memory comes from */
 void bc_memory_offer_body(const char *name, void *body);
+
+/*
+ * pool.c: what is put aside for sections with preemption off, on PREEMPT_RT; elsewhere the allocator can be asked in them.
+ * bc_pool_fill() wants preemption on.
+ */
+#ifdef CONFIG_PREEMPT_RT
+int bc_pool_init(void);
+void bc_pool_exit(void);
+void *bc_pool_take(unsigned long size);
+void bc_pool_give_back(void *mem);
+bool bc_pool_fill(u32 gfp);
+extern int bc_pool_low;
+#else
+static inline int bc_pool_init(void)
+{
+	return 0;
+}
+static inline void bc_pool_exit(void)
+{
+}
+static inline void *bc_pool_take(unsigned long size)
+{
+	return NULL;
+}
+static inline void bc_pool_give_back(void *mem)
+{
+}
+static inline bool bc_pool_fill(u32 gfp)
+{
+	return true;
+}
+#endif
 
 /* events.c: tracepoints, module notifier, kmem_cache_destroy. */
 int bc_events_init(void);

@@ -9,8 +9,8 @@
  * with the function's arguments in their registers. All other registers that a call may change are free: kernels with -mfentry are
  * built without -fipa-ra.
  *
- * Allocation: a task of the host goes on into the body; so does everything in interrupt context, which charges nobody. For a
- * container's task the wrapper takes the function's place. It is entered by RET over the word that returned into the body,
+ * Allocation: a task of the host goes on into the body; so does everything in interrupt context, which charges nobody (a softirq
+ * that PREEMPT_RT runs in a task is marked in that). For a container's task the wrapper takes the function's place. It is entered by RET over the word that returned into the body,
  * not by dropping that word with add and a jump: each call before has pushed an entry on the return stack predictor, and one
  * too many there makes every return up to the system call's end miss (218 cycles for a pair of calls instead of 55, EPYC).
  *
@@ -61,6 +61,11 @@ bc_begin \trampoline
 .Lcontainer_\@:
 	testl	$BC_NOT_TASK_MASK, PREEMPT
 	jnz	.Lbody_\@
+#if BC_PREEMPT_RT
+	mov	CURRENT, %rax
+	testl	$BC_IN_SOFTIRQ, BC_TASK_SOFTIRQS(%rax)
+	jnz	.Lbody_\@
+#endif
 	movq	$\wrapper, (%rsp)
 	RET
 SYM_FUNC_END(\trampoline)

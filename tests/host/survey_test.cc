@@ -30,6 +30,10 @@ class Objects : public Core
 					   "__vmalloc_node_range",
 					   "dst_alloc",
 					   "ida_alloc_range",
+					   "add_delayed_ref",
+					   "btrfs_alloc_tree_block",
+					   "alloc_extent_buffer",
+					   "xlog_cil_commit",
 					   "__d_alloc_parallel"};
 		for (const char *name : functions) {
 			at_[name] = kText + 0x1000 * at_.size();
@@ -200,6 +204,45 @@ TEST_F(Objects, AVmapAreaIsWhatItDescribes)
 	EXPECT_EQ(verdict(area(1, stack)), Verdict::cached) << "a thread stack kept for the next fork";
 	EXPECT_EQ(verdict(area(1, lost + (1 << 20))), Verdict::cached) << "the mapping of somebody else";
 	EXPECT_EQ(verdict(area(1, 0)), Verdict::leaked);
+}
+
+// By state, not by function; and what is to be done to a block is the block's.
+TEST_F(Objects, PartsOfAMountedFileSystem)
+{
+	const u64 head = make(pid_, "add_delayed_ref"), lost = make(pid_, "add_delayed_ref"),
+		  change = make(k64_, "btrfs_alloc_tree_block"), other = make(k64_, "btrfs_alloc_tree_block");
+	say(head, extra(0));
+	host::write_word(head + 112, change);
+	host::write_word(lost + 112, other);
+	EXPECT_EQ(verdict(head), Verdict::deferred);
+	EXPECT_EQ(verdict(change), Verdict::deferred);
+	EXPECT_EQ(verdict(lost), Verdict::leaked) << "in no tree";
+	EXPECT_EQ(verdict(other), Verdict::leaked);
+	const u64 block = make(pid_, "alloc_extent_buffer"), used = make(pid_, "alloc_extent_buffer");
+	say(block, extra(0));
+	say(used, extra(1));
+	EXPECT_EQ(verdict(block), Verdict::reclaimable);
+	EXPECT_EQ(verdict(used), Verdict::held) << "more references than pages and trees have";
+	EXPECT_EQ(verdict(make(pid_, "alloc_extent_buffer")), Verdict::leaked) << "its pages do not know it";
+	EXPECT_EQ(verdict(make(k64_, "xlog_cil_commit")), Verdict::leaked) << "no item of the log's has it";
+}
+
+// The kernel's own tables hold like tasks do, and the part of the address space goes with what describes it.
+TEST_F(Objects, WhatTheKernelKeepsForItself)
+{
+	const u64 area = make(k64_, "__get_vm_area_node"), space = make(k64_, "alloc_vmap_area");
+	bc_probed busy = extra(1);
+	busy.subject = area;
+	say(space, busy);
+	Survivors survivors;
+	ASSERT_TRUE(survivors.run(*container_));
+	EXPECT_EQ(survivors.at(space)->judgement.verdict, Verdict::leaked);
+	host::set_holders({{area, {0, -1, "percpu", ""}}});
+	survivors.find_holders();
+	EXPECT_EQ(survivors.at(area)->judgement.verdict, Verdict::held);
+	EXPECT_STREQ(survivors.at(area)->judgement.text, "by=percpu");
+	EXPECT_EQ(survivors.at(space)->judgement.verdict, Verdict::cached);
+	host::set_holders({});
 }
 
 TEST_F(Objects, TheBoundCountsWhatWasExcusedBefore)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Between the suites in C (suite.c), which know the kernel, and the cases in C++ (cases.cc), which know the core.
+ * Between the suites in C (suite*.c), which know the kernel, and the cases in C++ (cases.cc), which know the core.
  */
 #ifndef BC_KUNIT_CASES_H
 #define BC_KUNIT_CASES_H
@@ -9,7 +9,7 @@
 
 BC_BEGIN_C
 
-/* ---- cases.cc, for the suites. All with bc_mutex held. */
+/* ---- questions.cc and cases.cc, for the suites. All with bc_mutex held. */
 
 struct bct_sum {
 	bc_s64 bytes;
@@ -30,7 +30,7 @@ unsigned int bct_cases(void);
 const char *bct_case_name(unsigned int index);
 const char *bct_case_run(unsigned int index, bc_u32 id);
 
-/* ---- suite.c, for the cases */
+/* ---- box.c, for the cases */
 
 /* A cache that is never merged with another one; what is allocated here is the host's. */
 void *bct_cache_new(const char *name, unsigned int size, bool reclaimable);

@@ -3,3 +3,4 @@
 #include "../../src/core/unit.cc"
 
 #include "cases.cc"
+#include "questions.cc"

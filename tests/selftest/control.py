@@ -3,13 +3,17 @@
 """The negative control: programs that others wrote to test kernels, each in a container of its own under `beanctl check`.
 
     control.py stress-ng CLASS|STRESSOR...  one second of each; of a class those that are in no class before it
-    control.py disks                        some of them on ext4, xfs and btrfs of the host's
+    control.py disks [KIND|STRESSOR]...     some of them on ext4, xfs and btrfs of the host's
     control.py kselftest FOLDER [NAME...]   the programs installed below FOLDER/COLLECTION
     control.py trinity SECONDS
 
 Prints a row of a table for each: suite, test, kernel, verdict, seconds from the end of the command to the verdict, how the command
 ended, and, where the verdict is not clean, what was left and why: control.explained says it of sites. What that file does not
-explain is shown as UNEXPLAINED, and makes the exit status 1.
+explain is shown as UNEXPLAINED, and makes the exit status 1. A line `# TEST` when a test begins: those without a row were running
+when a machine came to an end.
+
+Environment: CONTROL_JOBS, how many at a time (12); CONTROL_CEILING, seconds for one (40); CONTROL_DONE, a file with rows of an
+earlier run, whose tests are left out.
 """
 import concurrent.futures
 import json
@@ -40,20 +44,29 @@ LEFT_OUT = {
 }
 DISK_STRESSORS = ["hdd", "aio", "dentry", "dirmany", "rename", "link", "xattr", "fallocate", "fpunch", "mmap", "seek", "sync-file", "iomix",
                   "copy-file", "lockf", "inotify", "io-uring"]
-JOBS = int(os.environ.get("CONTROL_JOBS", "8"))
+JOBS = int(os.environ.get("CONTROL_JOBS", "12"))
 CEILING = int(os.environ.get("CONTROL_CEILING", "40"))
 ENDED = 'file=$0; "$@"; status=$?; cut -d" " -f1 /proc/uptime >"$file"; exit $status'
 
 
 def explanations():
-    """(verdict, site, reason) of each line of control.explained."""
+    """(verdict, test, site, reason) of each line of control.explained."""
     found = []
     with open(os.path.join(HERE, "control.explained"), encoding="utf-8") as file:
         for line in file:
             if line.strip() and not line.startswith("#"):
-                verdict, site, reason = (part.strip() for part in line.split(" | ", 2))
-                found.append((verdict, re.compile(site), reason))
+                verdict, test, site, reason = (part.strip() for part in line.split(" | ", 3))
+                found.append((verdict, re.compile(test), re.compile(site), reason))
     return found
+
+
+def rows_had():
+    """(suite, test) of each row in the file CONTROL_DONE."""
+    name = os.environ.get("CONTROL_DONE")
+    if not name or not os.path.exists(name):
+        return set()
+    with open(name, encoding="utf-8") as file:
+        return {tuple(column.strip() for column in line.split("|")[1:3]) for line in file}
 
 
 def uptime():
@@ -64,18 +77,19 @@ def uptime():
 class Control:
     def __init__(self):
         self.explained = explanations()
+        self.done = rows_had()
         self.lock = threading.Lock()
         self.unexplained = 0
 
-    def why(self, containers):
-        """What is left, each with its reason, and whether there is one for all."""
+    def why(self, name, containers):
+        """What is left, each with its reason, and whether there is one for all. `name`: SUITE TEST."""
         reasons, missing = [], []
         for container in containers:
             for group in container["leaks"]:
                 if group["verdict"] not in ("leaked", "held"):
                     continue
-                for verdict, site, reason in self.explained:
-                    if verdict == group["verdict"] and site.match(group["function"]):
+                for verdict, test, site, reason in self.explained:
+                    if verdict == group["verdict"] and test.fullmatch(name) and site.match(group["function"]):
                         if reason not in reasons:
                             reasons.append(reason)
                         break
@@ -86,6 +100,8 @@ class Control:
         return "; ".join(reasons), not missing
 
     def run(self, suite, test, command, folder=None):
+        with self.lock:
+            print(f"# {suite} {test}", flush=True)
         with tempfile.TemporaryDirectory(prefix="control.") as work:
             ended = os.path.join(work, "ended")
             with open(ended, "w", encoding="ascii") as file:
@@ -95,7 +111,7 @@ class Control:
                 cwd=folder or work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
             now = uptime()
             with open(ended, encoding="ascii") as file:
-                end = float(file.read().split()[0])
+                end = float((file.read().split() or ["0"])[0])  # empty: some stressor had filled the file system
         try:
             result = json.loads(checked.stdout)
         except ValueError:
@@ -103,9 +119,11 @@ class Control:
             return
         check = result["check"]
         how = "timed out" if check["timed_out"] else f'signal {check["signal"]}' if check["signal"] else str(check["status"])
-        why, known = self.why(result["containers"])
+        why, known = self.why(f"{suite} {test}", result["containers"])
         verdict = check["verdict"] or "none"
-        if verdict not in ("clean", "none") and not why:
+        if verdict == "held" and not why:
+            why = "let go of before the report was read"
+        if verdict == "leaked" and not why:
             why, known = "**UNEXPLAINED**: gone when the report was read", False
         if check["no_verdict"] or check["blind"]:
             why, known = f'**UNEXPLAINED**: {check["no_verdict"] or check["blind"]}', False
@@ -120,7 +138,7 @@ class Control:
 
     def run_all(self, tests):
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-            for future in [pool.submit(self.run, *test) for test in tests]:
+            for future in [pool.submit(self.run, *test) for test in tests if test[:2] not in self.done]:
                 future.result()
         return 1 if self.unexplained else 0
 
@@ -146,16 +164,19 @@ def stressor(name):
     return ["stress-ng", "--" + name, "1", "-t", "1", "--no-rand-seed", "--oomable"]
 
 
-def disks():
+def disks(names):
     subprocess.run(["modprobe", "loop"], check=False)
-    for kind, size in (("ext4", 64), ("xfs", 320), ("btrfs", 256)):
+    sizes = {"ext4": 64, "xfs": 320, "btrfs": 256}
+    for kind, size in sizes.items():
+        if kind not in ([name for name in names if name in sizes] or sizes):
+            continue
         image, place = f"/run/control.{kind}.image", f"/run/control.{kind}"
         os.makedirs(place, exist_ok=True)
         with open(image, "wb") as file:
             file.truncate(size << 20)
         subprocess.run(["mkfs." + kind, "-q", image], check=True)
         subprocess.run(["mount", "-o", "loop", image, place], check=True)
-        for name in DISK_STRESSORS:
+        for name in [name for name in names if name not in sizes] or DISK_STRESSORS:
             yield kind, name, stressor(name), place
 
 
@@ -172,8 +193,8 @@ def main(arguments):
     control = Control()
     if arguments[:1] == ["stress-ng"]:
         return control.run_all(stressors(arguments[1:]))
-    if arguments == ["disks"]:
-        return control.run_all(disks())
+    if arguments[:1] == ["disks"]:
+        return control.run_all(disks(arguments[1:]))
     if arguments[:1] == ["kselftest"] and len(arguments) > 1:
         return control.run_all(kselftests(os.path.abspath(arguments[1]), arguments[2:]))
     if arguments[:1] == ["trinity"] and len(arguments) == 2:

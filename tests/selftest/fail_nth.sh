@@ -3,20 +3,35 @@
 #
 # beanctl check --fail-nth 0: the first charge of a system call's work is refused, then
 # the second, and so on until none was. The kernel does not complain (scripts/vm looks at
-# its log), nothing hangs, nothing leaks.
+# its log), nothing hangs, nothing leaks but what this kernel is known to lose.
 #
 #   FAIL_NTH   which; `all` takes some twenty minutes and is for make soak (open mqueue)
 . "$(dirname "$0")/lib.sh"
 
+# The functions whose refusal leaks something on this kernel, and it is the kernel's fault: Documentation/found.md
+known() { # kind
+	case $1:$(uname -r) in
+	# create_ipc_ns() leaves the mount that mq_init_ns() has made. 6.12 unmounts it.
+	unshare:6.1.*) echo __register_sysctl_table setup_ipc_sysctls setup_mq_sysctls ;;
+	esac
+}
+
 walk() { # kind
-	local status=0 walked
+	local status=0 walked known found
 	beanctl check --net --timeout 60 --fail-nth 0 --keep-going -- "$programs/one_call" "$1" >"$out" 2>&1 || status=$?
 	grep -E "^(VERDICT|leaked)|leaked|crashed|hung" "$out"
 	tail -n 1 "$out"
-	expect "beanctl's status" 0 "$status" || return
 	walked=$(sed -nE 's/^([0-9]+) refusals walked.*/\1/p' "$out" | tail -n 1)
 	# Something was refused, and it went to the end.
-	[ "${walked:-0}" -gt 0 ] && grep -q 'no leak, no crash, no hang' "$out"
+	[ "${walked:-0}" -gt 0 ] || return
+	known=$(known "$1")
+	if [ -z "$known" ]; then
+		expect "beanctl's status" 0 "$status" && grep -q 'no leak, no crash, no hang' "$out"
+		return
+	fi
+	found=$(sed -nE 's/^fail-nth [0-9]+: leaked: refused at ([^+]*).*/\1/p' "$out" | LC_ALL=C sort -u | paste -sd ' ')
+	expect "beanctl's status" 1 "$status" && expect "leaks where this kernel is known to leak" "$known" "$found" &&
+		! grep -E '^fail-nth [0-9]+: (crashed|hung)' "$out"
 }
 
 need_module

@@ -54,6 +54,8 @@ class PreemptOff
 	PreemptOff &operator=(const PreemptOff &) = delete;
 };
 
+inline void provide(u32) {}
+
 inline void in_flight_enter() { __atomic_fetch_add(&cpus[this_thread.cpu].in_flight, 1, __ATOMIC_RELAXED); }
 inline void in_flight_leave() { __atomic_fetch_sub(&cpus[this_thread.cpu].in_flight, 1, __ATOMIC_RELAXED); }
 

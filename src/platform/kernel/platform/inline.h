@@ -57,6 +57,19 @@ class PreemptOff
 	PreemptOff &operator=(const PreemptOff &) = delete;
 };
 
+// What a section that is about to begin may need of our own memory: on PREEMPT_RT none can be had in there (shim/pool.c).
+#if BC_PREEMPT_RT
+extern "C" int bc_pool_low;
+extern "C" bool bc_pool_fill(u32 gfp);
+inline void provide(u32 gfp)
+{
+	if (__builtin_expect(__atomic_load_n(&bc_pool_low, __ATOMIC_RELAXED) != 0, false))
+		bc_pool_fill(gfp);
+}
+#else
+inline void provide(u32) {}
+#endif
+
 inline void in_flight_enter() { asm volatile("incq %%gs:bc_this_cpu+" BC_STRING(BC_CPU_IN_FLIGHT)::: "memory"); }
 inline void in_flight_leave() { asm volatile("decq %%gs:bc_this_cpu+" BC_STRING(BC_CPU_IN_FLIGHT)::: "memory"); }
 

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Parts of what the kernel keeps for itself, in the name of whoever was the first to need them, and which do not say whose they are:
+ * whoever has them is found from the kernel's own tables, and asked. The walks lock nothing. Where one is torn by a change it ends,
+ * and says so.
+ */
+#include <linux/cgroup-defs.h>
+#include <linux/fs.h>
+#include <linux/kernfs.h>
+#include <linux/mm.h>
+#include <linux/rbtree.h>
+#include <linux/sched.h>
+#include <linux/vmalloc.h>
+
+#include "nofault.h"
+#include "shim.h"
+
+#define MOST_STEPS (1 << 20)
+#define MOST_SLOTS 64	/* mm/percpu.c, pcpu_nr_slots */
+#define CHUNK_WORDS 24	/* struct pcpu_chunk without its last array: 192 bytes */
+#define NAME_LENGTH 4	/* of "xfs" */
+#define XFS_VFS 312	/* fs/xfs/xfs_inode.h, struct xfs_inode: its struct inode */
+#define XFS_DATA_FORK 64 /* and its struct xfs_iforks, of which each ... */
+#define XFS_ATTR_FORK 112
+#define FORK_ROOT 8	/* has a root of a tree, */
+#define FORK_DATA 24	/* and what is in the inode itself, or another such root */
+
+static const struct kernfs_node *const *sysfs_root;
+static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begins with its kernfs_root, that with its node */
+static const struct list_head *const *chunks;
+static const int *slots;
+static const struct list_head *super_blocks;
+
+static struct vm_struct *no_area(const void *address)
+{
+	return NULL;
+}
+DEFINE_STATIC_CALL(bc_find_vm_area, no_area);
+
+void bc_keepers_init(void)
+{
+	unsigned long area = bc_lookup("find_vm_area");
+
+	sysfs_root = (const void *)bc_lookup("sysfs_root_kn");
+	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
+	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
+	slots = (const void *)bc_lookup("pcpu_nr_slots");
+	super_blocks = (const void *)bc_lookup("super_blocks");
+	if (area)
+		static_call_update(bc_find_vm_area, (void *)area);
+}
+
+struct keeper {
+	bc_holder_found found;
+	void *context;
+	struct bc_holder holder;
+	int steps;
+};
+
+static void keeps(struct keeper *keeper, const void *pointer)
+{
+	if ((long)pointer < 0)
+		keeper->found(keeper->context, (u64)pointer, &keeper->holder);
+}
+
+/* False after too many of them. */
+static bool step(struct keeper *keeper)
+{
+	if (!(++keeper->steps % 256))
+		cond_resched();
+	return keeper->steps < MOST_STEPS;
+}
+
+/* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them */
+
+static const struct rb_node *leftmost(const struct rb_node *node)
+{
+	const struct rb_node *left;
+	int height;
+
+	for (height = 0; height < 64; height++) {
+		if (!GET(left, &node->rb_left))
+			return NULL;
+		if (!left)
+			return node;
+		node = left;
+	}
+	return NULL;
+}
+
+static bool next_sibling(const struct kernfs_node *kn, const struct kernfs_node **next)
+{
+	const struct rb_node *node = &kn->rb, *found = NULL;
+	struct rb_node copy;
+	int height;
+
+	if (!GET(copy, node))
+		return false;
+	if (copy.rb_right) {
+		found = leftmost(copy.rb_right);
+		if (!found)
+			return false;
+		*next = rb_entry(found, struct kernfs_node, rb);
+		return true;
+	}
+	for (height = 0; height < 64; height++) {
+		const struct rb_node *parent = (const struct rb_node *)(copy.__rb_parent_color & ~3UL);
+
+		*next = NULL;
+		if (!parent)
+			return true;
+		if (parent == node || !GET(copy, parent))
+			return false;
+		if (copy.rb_left == node) {
+			*next = rb_entry(parent, struct kernfs_node, rb);
+			return true;
+		}
+		node = parent;
+	}
+	return false;
+}
+
+static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
+{
+	const struct kernfs_node *kn = root, *next;
+	const struct kernfs_iattrs *iattr;
+	const struct rb_node *child;
+	unsigned short flags;
+
+	while (step(keeper)) {
+		if (!GET(iattr, &kn->iattr) || !GET(flags, &kn->flags))
+			return false;
+		keeps(keeper, iattr);
+		if ((flags & KERNFS_TYPE_MASK) == KERNFS_DIR) {
+			if (!GET(child, &kn->dir.children.rb_node))
+				return false;
+			if (child) {
+				child = leftmost(child);
+				if (!child)
+					return false;
+				kn = rb_entry(child, struct kernfs_node, rb);
+				continue;
+			}
+		}
+		for (;;) {
+			if (kn == root)
+				return true;
+			if (!step(keeper) || !next_sibling(kn, &next))
+				return false;
+			if (next) {
+				kn = next;
+				break;
+			}
+			if (!GET(kn, &kn->parent) || !kn)
+				return false;
+		}
+	}
+	return false;
+}
+
+/* ---- per-CPU memory: one more chunk of it, for all, with its maps and its part of the address space */
+
+static void chunk_keeps(struct keeper *keeper, const struct list_head *chunk)
+{
+	const void *words[CHUNK_WORDS];
+	int i;
+
+	keeps(keeper, chunk); /* struct pcpu_chunk begins with it */
+	if (!GET(words, (const void *const (*)[CHUNK_WORDS])chunk))
+		return;
+	for (i = 2; i < CHUNK_WORDS; i++) {
+		keeps(keeper, words[i]);
+		if (is_vmalloc_addr(words[i]))
+			keeps(keeper, static_call(bc_find_vm_area)(words[i]));
+	}
+}
+
+static bool chunks_keep(struct keeper *keeper)
+{
+	const struct list_head *lists, *node;
+	int i, count;
+
+	if (!chunks || !slots || !GET(lists, chunks) || !GET(count, slots))
+		return true;
+	for (i = 0; i < min(count, MOST_SLOTS); i++) {
+		if (!GET(node, &lists[i].next))
+			return false;
+		for (; node != &lists[i]; ) {
+			const struct list_head *next, *back;
+
+			if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+				return false;
+			chunk_keeps(keeper, node);
+			node = next;
+		}
+	}
+	return true;
+}
+
+/* ---- xfs: what a cached inode has in memory of its file's extents, or of a small directory's names */
+
+static void inode_keeps(struct keeper *keeper, const struct inode *inode)
+{
+	static const u32 places[] = { XFS_DATA_FORK + FORK_ROOT, XFS_DATA_FORK + FORK_DATA, XFS_ATTR_FORK + FORK_ROOT,
+				      XFS_ATTR_FORK + FORK_DATA };
+	const void *pointer;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		if (GET(pointer, (const void *const *)((const char *)inode - XFS_VFS + places[i])))
+			keeps(keeper, pointer);
+	}
+}
+
+static bool inodes_keep(struct keeper *keeper, const struct super_block *sb)
+{
+	const struct list_head *node, *next, *back;
+
+	if (!GET(node, &sb->s_inodes.next))
+		return false;
+	for (; node != &sb->s_inodes; node = next) {
+		if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+			return false;
+		inode_keeps(keeper, list_entry(node, struct inode, i_sb_list));
+	}
+	return true;
+}
+
+static bool is_xfs(const struct super_block *sb)
+{
+	const struct file_system_type *type;
+	const char *name;
+	char copy[NAME_LENGTH];
+
+	return GET(type, &sb->s_type) && GET(name, &type->name) && GET(copy, (const char (*)[NAME_LENGTH])name) &&
+	       !memcmp(copy, "xfs", NAME_LENGTH);
+}
+
+static bool file_systems_keep(struct keeper *keeper)
+{
+	const struct list_head *node, *next, *back;
+	bool complete = true;
+
+	if (!super_blocks || !GET(node, &super_blocks->next))
+		return true;
+	for (; node != super_blocks; node = next) {
+		const struct super_block *sb = list_entry(node, struct super_block, s_list);
+
+		if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+			return false;
+		if (is_xfs(sb))
+			complete &= inodes_keep(keeper, sb);
+	}
+	return complete;
+}
+
+bool bc_keepers(bc_holder_found found, void *context)
+{
+	struct keeper keeper = { .found = found, .context = context, .holder.fd = -1 };
+	struct kernfs_node *const *cgroups;
+	const struct kernfs_node *root;
+	bool complete = true;
+
+	keeper.holder.by = "sysfs";
+	if (sysfs_root && GET(root, sysfs_root) && root)
+		complete &= nodes_keep(&keeper, root);
+	keeper.steps = 0;
+	keeper.holder.by = "cgroupfs";
+	if (cgroup_root && GET(cgroups, cgroup_root) && GET(root, cgroups) && root)
+		complete &= nodes_keep(&keeper, root);
+	keeper.steps = 0;
+	keeper.holder.by = "percpu";
+	complete &= chunks_keep(&keeper);
+	keeper.steps = 0;
+	keeper.holder.by = "xfs";
+	complete &= file_systems_keep(&keeper);
+	return complete;
+}

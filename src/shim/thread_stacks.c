@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whose is a task's stack? It is allocated by a fork and serves one task after the other, of other containers and the host's too, so a
+ * stopped container's may be (kernel/fork.c)
+ *
+ *  - a living task's;
+ *  - one of the two that each CPU keeps for the next fork, cached_stacks;
+ *  - a dead task's that waits for RCU, or, when no CPU wanted it, for vfree()'s work: struct vm_stack at its start says so;
+ *  - a task's that is being forked, which nobody can find yet. A stack that was found nowhere is watched: if the next task that
+ *    appears with it does so before the next look, it is no lost one.
+ *
+ * A lost one is in none of these places at any look.
+ */
+#include <linux/jiffies.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/vmalloc.h>
+
+#include "nofault.h"
+#include "shim.h"
+
+#define STACKS_PER_CPU 2 /* NR_CACHED_STACKS */
+#define MOST_WATCHED 16
+#define WATCH (60 * HZ) /* looks come sooner; what was watched before may have been freed, and be another */
+
+struct vm_stack {
+	struct rcu_head rcu;
+	struct vm_struct *stack_vm_area;
+};
+
+static struct vm_struct *__percpu *cached_stacks;
+static unsigned long free_after_rcu;
+
+/* Written by the worker and by who reads ID/leaks, with bc_mutex; by forks only `used`. */
+static struct {
+	const void *area;
+	unsigned long since;
+	bool used;
+} watched[MOST_WATCHED];
+static u32 next_watched;
+static bool watching;
+
+void bc_thread_stacks_init(void)
+{
+	cached_stacks = (void __percpu *)bc_lookup("cached_stacks");
+	free_after_rcu = bc_lookup("thread_stack_free_rcu");
+}
+
+static bool is_cached(const void *area)
+{
+	const struct vm_struct *stack;
+	int cpu, i;
+
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < STACKS_PER_CPU; i++) {
+			if (GET(stack, per_cpu_ptr(cached_stacks, cpu) + i) && stack == area)
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool is_a_tasks(const void *area)
+{
+	const struct task_struct *process, *task;
+	bool found = false;
+
+	rcu_read_lock();
+	for_each_process_thread(process, task) /* two loops, that a break would not leave */
+		found |= task_stack_vm_area(task) == area;
+	rcu_read_unlock();
+	return found;
+}
+
+/* Whoever takes the stack again clears it, and vfree() writes over the first word only. */
+static bool is_being_freed(const struct vm_struct *area)
+{
+	const struct vm_stack *start;
+	struct vm_stack stack;
+
+	return free_after_rcu && GET(start, &area->addr) && GET(stack, start) && (unsigned long)stack.rcu.func == free_after_rcu &&
+	       stack.stack_vm_area == area;
+}
+
+/* Has it been used since it was last found nowhere? It is watched from here on. */
+static bool was_used(const void *area)
+{
+	u32 i;
+
+	for (i = 0; i < MOST_WATCHED; i++) {
+		bool fresh = time_before(jiffies, watched[i].since + WATCH);
+
+		if (watched[i].area != area)
+			continue;
+		watched[i].since = jiffies;
+		return xchg(&watched[i].used, false) && fresh;
+	}
+	i = next_watched++ % MOST_WATCHED;
+	WRITE_ONCE(watched[i].area, NULL);
+	WRITE_ONCE(watched[i].used, false);
+	watched[i].since = jiffies;
+	smp_store_release(&watched[i].area, area);
+	WRITE_ONCE(watching, true);
+	return false;
+}
+
+void bc_stack_of_new_task(const struct task_struct *task)
+{
+	const void *area = task_stack_vm_area(task);
+	u32 i;
+
+	if (likely(!READ_ONCE(watching)) || !area)
+		return;
+	for (i = 0; i < MOST_WATCHED; i++) {
+		if (smp_load_acquire(&watched[i].area) == area)
+			WRITE_ONCE(watched[i].used, true);
+	}
+}
+
+bool bc_stack_is_kept(const void *area)
+{
+	return cached_stacks && (is_cached(area) || is_a_tasks(area) || is_being_freed(area) || was_used(area));
+}
