@@ -36,9 +36,9 @@ case $KERNEL in
 esac
 calls="
 open_close          host      9
-open_close          container 50
+open_close          container 52 # by where its objects lie, 344 to 350 were seen
 pipe_close          host      22
-pipe_close          watched   35 # the host's, of a user that a container has been
+pipe_close          watched   45 # the host's, of a user that a container has been, and in pages that hold its objects
 pipe_close          container $of_pipe
 fork_exit_wait      container 30
 "
