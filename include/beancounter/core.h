@@ -77,6 +77,11 @@ struct bc_reference {
 	bool made; /* by a function that makes such objects */
 };
 void bc_reference_event(const struct bc_reference *event);
+/*
+ * The same where nothing is to be thought about: its like was seen before, and it is not the last put, nor a get of
+ * what has just been made. False if it is not so, and nothing has happened.
+ */
+bool bc_reference_known(const void *object, bc_u64 caller, const void *ns, bool get);
 bool bc_reference_watched(const void *object); /* any, with preemption off */
 
 /* A cache is being destroyed or a module's text is going: call sites that refer to them must not match again. any */

@@ -21,6 +21,14 @@
 #define BC_CONTAINER_NS 0
 #define BC_CONTAINER_CELLS 8
 #define BC_CONTAINER_OWNER 16
+#define BC_CONTAINER_INDEX 24
+#define BC_CONTAINER_GATE 27
+#define BC_GATES_OF_PIECES 7 /* any but kGateLarge and kGateStacks */
+
+/* class Account, struct Cells (counter.h) */
+#define BC_ACCOUNT_HELD 0
+#define BC_ACCOUNT_MAXHELD 8
+#define BC_BYTES_AT 48
 
 /* struct Gates (bounds.h) */
 #define BC_GATES_SMALL 4
@@ -32,15 +40,46 @@
 #define BC_SITE_SLOT 24
 #define BC_SITE_TAG 32
 #define BC_SITE_CELL 40
+/* Of a piece's in its place: the tag that it would have; where in a Cells; where its account is; its tag xor
+ * BC_TAG_PIECE. */
+#define BC_SITE_PIECE_TAG BC_SITE_CELL
+#define BC_SITE_PIECE_CELL (BC_SITE_CELL + 1)
+#define BC_SITE_PIECE_ACCOUNT (BC_SITE_CELL + 2)
+#define BC_SITE_PIECE_TAGS (BC_SITE_CELL + 7)
+#define BC_TAG_PIECE 127 /* what it has instead: kNoTag, and a bit more */
+#define BC_SITE_STRIDE 56
 #define BC_SITE_SHIFT 6 /* log2 of its size */
 #define BC_SITE_BITS 15
 #define BC_SITE_HASH 0x61c88647
 #define BC_SITE_HASH_SHIFT 2 /* from the hash to an offset in the table, masked */
 #define BC_SITE_MASK (((1 << BC_SITE_BITS) - 1) << BC_SITE_SHIFT)
 
+/* class References (references.h): the table of watched objects, and from an address to an offset in it */
+#define BC_REFERENCES_OBJECTS 0
+#define BC_REFERENCE_ADDRESS 0
+#define BC_REFERENCE_BITS 12
+#define BC_REFERENCE_SHIFT 4 /* log2 of an object's size there */
+#define BC_REFERENCE_HASH 0x61c88647
+#define BC_REFERENCE_HASH_SHIFT 16
+#define BC_REFERENCES_ROWS 8
+#define BC_REFERENCES_HINTS 16
+#define BC_REFERENCE_HINT_BITS 13
+#define BC_ROW_SHIFT 6 /* log2 of a row's size */
+#define BC_ROW_OBJECT 0
+#define BC_ROW_CALLER 8
+#define BC_ROW_COUNTS 16
+#define BC_ROW_OWNER 48
+#define BC_ROW_PUT 1
+#define BC_ROW_PUTS_FULL 23 /* the bit */
+#define BC_ROW_GET (1 << 24)
+#define BC_ROW_GETS_FULL 47
+#define BC_REFERENCE_MASK (((1 << BC_REFERENCE_BITS) - 1) << BC_REFERENCE_SHIFT)
+
 /* class Slot (slot.h): site, birth, account, from the low end */
 #define BC_SLOT_BIRTH 16
 #define BC_SLOT_BIRTH_BITS 29
 #define BC_SLOT_ACCOUNT 45
+#define BC_ACCOUNT_SPECIAL 2 /* of four for each owner: a piece's; and where bc_free_cells has the container */
+#define BC_ACCOUNT_ITSELF 3
 
 #endif

@@ -80,7 +80,7 @@ u32 charge_many(Container &c, void *const *objects, u32 count, Address caller, C
 {
 	const SiteIndex index = sites.intern(caller, cache);
 	const Site &site = sites[index];
-	if (!index || site.tag == Ledger::kNoTag)
+	if (!index || (site.tag & Ledger::kTagMask) == Ledger::kNoTag)
 		return 0;
 	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
 	const Slot slot{site.slot, c.owner, platform::birth_now()};

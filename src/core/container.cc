@@ -79,8 +79,9 @@ bool Containers::init(u32 most, u32 cpus)
 		return false;
 	}
 	for (u32 i = 0; i < most_ * Slot::kKinds; ++i) {
-		rows_[i].set_relaxed(platform::no_cells());
-		none_[i].set_relaxed(platform::no_cells());
+		u64 *nobody = i % Slot::kKinds == kItself ? nullptr : platform::no_cells();
+		rows_[i].set_relaxed(nobody);
+		none_[i].set_relaxed(nobody);
 	}
 	bc_free_cells.release(rows_);
 	u16 index = 1;
@@ -263,10 +264,12 @@ void Containers::forget_namespace(Container &c)
 	bc_pidns_put(ns);
 }
 
-void Containers::set_rows(OwnerIndex owner, Cells *cells)
+void Containers::set_rows(Container &c, Cells *cells)
 {
+	Row *rows = &rows_[size_t{c.index.value} * Slot::kKinds];
 	for (size_t kind = 0; kind < kByteKinds; ++kind)
-		rows_[size_t{owner.value} * Slot::kKinds + kind].release(&cells->packed[kind]);
+		rows[kind].release(&cells->packed[kind]);
+	rows[kItself].release(cells == no_cells() ? nullptr : reinterpret_cast<u64 *>(&c));
 }
 
 void Containers::set_cells(Container &c, Cells *cells)
@@ -274,13 +277,13 @@ void Containers::set_cells(Container &c, Cells *cells)
 	if (cells == nullptr)
 		cells = no_cells();
 	c.cells.release(cells);
-	set_rows(c.index, cells);
+	set_rows(c, cells);
 }
 
 void Containers::unpublish(Container &c)
 {
 	Lock lock{BC_LOCK_CONTAINERS};
-	set_rows(c.index, no_cells());
+	set_rows(c, no_cells());
 	by_index_[c.index.value].release(nullptr);
 	count_.add(static_cast<u32>(-1));
 }

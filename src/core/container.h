@@ -20,6 +20,7 @@
 #include "slot.h"
 #include "types.h"
 
+#include <beancounter/fast_path.h>
 #include <platform/inline.h>
 
 namespace bc
@@ -124,6 +125,9 @@ struct Container {
 	bool has_cells() const { return cells.relaxed() != no_cells(); }
 };
 
+// Where in a Container the account is.
+constexpr u64 account_offset(Charged what) { return offsetof(Container, accounts) + at(what) * sizeof(Account); }
+
 struct Held {
 	s64 bytes;
 	s64 objects;
@@ -195,9 +199,13 @@ class Containers
 		return static_cast<u32>(reinterpret_cast<u64>(ns) * 0x9e3779b97f4a7c15ull >> 56);
 	}
 	void unhash(Container &c);
-	void set_rows(OwnerIndex owner, Cells *cells);
+	void set_rows(Container &c, Cells *cells);
 
-	Row *rows_ = nullptr; // Slot::kKinds for each owner
+	// Slot::kKinds for each owner. No slot is of the last kind: there is the container itself, where it has cells,
+	// for the frees that lower an account, too (trampolines.S).
+	static constexpr u32 kItself = Slot::kKinds - 1;
+	static_assert(kItself > Slot::kSpecial && kItself == BC_ACCOUNT_ITSELF);
+	Row *rows_ = nullptr;
 	Row *none_ = nullptr;
 	Atomic<Container *> *by_index_ = nullptr;
 	Atomic<Container *> hash_[kBuckets];

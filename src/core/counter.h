@@ -127,7 +127,8 @@ class Account
 	}
 
       private:
-	Atomic<s64> held_;
+	friend struct AccountLayout;
+	Atomic<s64> held_;    // known to trampolines.S, like the next
 	Atomic<s64> maxheld_; // of bytes exact within CPUs x kBatch: a peak inside the cells is not seen
 	Atomic<s64> barrier_;
 	Atomic<s64> limit_;

@@ -10,6 +10,7 @@
 // The object is charged after the original has run, when its cache is known for certain, and before anybody else can
 // know its address.
 #include "admit.h"
+#include "references.h"
 
 #include <platform/inline.h>
 
@@ -18,7 +19,8 @@
 
 // What trampolines.S believes.
 static_assert(offsetof(bc::Container, ns) == BC_CONTAINER_NS && offsetof(bc::Container, cells) == BC_CONTAINER_CELLS &&
-	      offsetof(bc::Container, owner) == BC_CONTAINER_OWNER);
+	      offsetof(bc::Container, owner) == BC_CONTAINER_OWNER &&
+	      offsetof(bc::Container, index) == BC_CONTAINER_INDEX && sizeof(bc::OwnerIndex) == 2);
 static_assert(offsetof(bc::Site, caller) == BC_SITE_CALLER && offsetof(bc::Site, cache) == BC_SITE_CACHE &&
 	      offsetof(bc::Site, amount) == BC_SITE_AMOUNT && offsetof(bc::Site, slot) == BC_SITE_SLOT &&
 	      offsetof(bc::Site, tag) == BC_SITE_TAG && offsetof(bc::Site, cell) == BC_SITE_CELL);
@@ -29,6 +31,26 @@ namespace bc
 struct LedgerLayout {
 	static_assert(offsetof(Ledger, flat_) == BC_LEDGER_FLAT && offsetof(Ledger, limit_) == BC_LEDGER_LIMIT &&
 		      offsetof(Ledger, top_) == BC_LEDGER_TOP && offsetof(Ledger, exclusive_) == BC_LEDGER_EXCLUSIVE);
+};
+struct AccountLayout {
+	static_assert(offsetof(Account, held_) == BC_ACCOUNT_HELD && offsetof(Account, maxheld_) == BC_ACCOUNT_MAXHELD);
+};
+static_assert(offsetof(Container, gate) == BC_CONTAINER_GATE && kBytesAt == BC_BYTES_AT &&
+	      BC_GATES_OF_PIECES == (kGateNear | kGatePieces | kGateFailNth));
+static_assert((BC_TAG_PIECE & Ledger::kTagMask) == Ledger::kNoTag && offsetof(Site, stride) == BC_SITE_STRIDE &&
+	      Slot::kSpecial == BC_ACCOUNT_SPECIAL);
+struct ReferencesLayout {
+	using Object = References::Object;
+	using Row = References::Row;
+	static_assert(offsetof(References, objects_) == BC_REFERENCES_OBJECTS &&
+		      offsetof(References, rows_) == BC_REFERENCES_ROWS &&
+		      offsetof(References, hints_) == BC_REFERENCES_HINTS);
+	static_assert(offsetof(Object, address) == BC_REFERENCE_ADDRESS && sizeof(Object) == 1u << BC_REFERENCE_SHIFT);
+	static_assert(offsetof(Row, object) == BC_ROW_OBJECT && offsetof(Row, caller) == BC_ROW_CALLER &&
+		      offsetof(Row, counts) == BC_ROW_COUNTS && offsetof(Row, owner) == BC_ROW_OWNER &&
+		      sizeof(Row) == 1u << BC_ROW_SHIFT);
+	static_assert(References::kPut == BC_ROW_PUT && References::kGet == BC_ROW_GET &&
+		      References::kFull == (u64{1} << BC_ROW_PUTS_FULL | u64{1} << BC_ROW_GETS_FULL));
 };
 } // namespace bc
 static_assert(bc::kBirthJiffiesShift == 8, "the load at jiffies + 1");

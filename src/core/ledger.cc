@@ -7,18 +7,14 @@
 
 extern "C" {
 constinit bc::Ledger bc_ledger{};
+// Read only, ever: record_slow() replaces it in `top` before it writes.
+alignas(bc::kPageSize) constinit bc::Atomic<bc::u64> bc_zero_chunk[bc::Ledger::kChunkWords];
 }
 
 namespace bc
 {
 
-namespace
-{
-// Read only, ever: record_slow() replaces it in `top` before it writes.
-alignas(kPageSize) constinit Atomic<u64> g_zero_chunk[Ledger::kChunkWords];
-} // namespace
-
-Atomic<u64> *Ledger::zero_chunk() { return g_zero_chunk; }
+Atomic<u64> *Ledger::zero_chunk() { return bc_zero_chunk; }
 
 bool Ledger::init(u64 pages, u64 most, bool flat)
 {

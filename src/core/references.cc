@@ -39,14 +39,14 @@ u32 family_of(bc_reference_kind kind, bool get, const char *symbol)
 bool References::init()
 {
 	objects_ = static_cast<Object *>(bc_big_alloc(kObjects * sizeof(Object)));
-	rows_ = static_cast<Row *>(bc_big_alloc(kRows * sizeof(Row)));
-	if (objects_ == nullptr || rows_ == nullptr) {
+	rows_ = static_cast<Row *>(bc_big_alloc((kRows + 1) * sizeof(Row)));
+	hints_ = static_cast<Atomic<u16> *>(bc_big_alloc(sizeof(*hints_) << kHintBits));
+	if (objects_ == nullptr || rows_ == nullptr || hints_ == nullptr) {
 		exit();
 		return false;
 	}
-	for (u32 i = 0; i < kRows; ++i)
-		rows_[i].next = i + 2;
-	rows_[kRows - 1].next = 0;
+	for (u32 i = 1; i < kRows; ++i)
+		rows_[i].next = i + 1;
 	free_ = 1;
 	return true;
 }
@@ -55,8 +55,10 @@ void References::exit()
 {
 	bc_big_free(objects_);
 	bc_big_free(rows_);
+	bc_big_free(hints_);
 	objects_ = nullptr;
 	rows_ = nullptr;
+	hints_ = nullptr;
 	free_ = 0;
 	objects_used_.set_relaxed(0);
 }
@@ -95,8 +97,13 @@ References::Object *References::add(u64 address, bc_reference_kind kind)
 void References::drop(Object &object)
 {
 	for (u32 i = object.first; i != 0;) {
-		const u32 next = rows_[i - 1].next;
-		rows_[i - 1].next = free_;
+		Row &row = rows_[i];
+		const u32 next = row.next;
+		row.object.set_relaxed(0);
+		u64 seen = row.counts.relaxed();
+		while (!row.counts.compare_exchange(seen, (seen & ~(kGeneration - 1)) + kGeneration)) {
+		}
+		row.next = free_;
 		free_ = i;
 		i = next;
 	}
@@ -110,21 +117,59 @@ void References::drop(Object &object)
 		objects_[i].address.release(0);
 }
 
+// Makes room in the word that is counted in.
+void References::carry(Row &row)
+{
+	u64 seen = row.counts.relaxed();
+	while (!row.counts.compare_exchange(seen, seen & ~(kGeneration - 1))) {
+	}
+	row.gets += static_cast<s64>(seen >> 24 & (kGet - 1));
+	row.puts += static_cast<s64>(seen & (kGet - 1));
+}
+
+// With the lock held, which keeps the row what it is; those without it count meanwhile.
+void References::count(Row &row, bool get)
+{
+	if ((row.counts.relaxed() & kFull) != 0)
+		carry(row);
+	row.counts.add(get ? kGet : kPut);
+}
+
+bool References::count_known(u64 object, u64 caller, u16 owner, bool get)
+{
+	Row &row = rows_[hints_[hint_of(object, caller, owner)].acquire()];
+	u64 seen = row.counts.acquire();
+	if (row.object.acquire() != object || row.caller.relaxed() != caller || row.owner.relaxed() != owner ||
+	    (seen & kFull) != 0)
+		return false;
+	return row.counts.compare_exchange(seen, seen + (get ? kGet : kPut));
+}
+
 References::Row *References::row(Object &object, const bc_reference &event, u16 owner)
 {
-	for (u32 i = object.first; i != 0; i = rows_[i - 1].next) {
-		Row &row = rows_[i - 1];
-		if (row.caller == event.caller && row.callee == event.callee && row.owner == owner)
-			return &row;
+	const u64 address = object.address.relaxed();
+	u32 i = object.first;
+	for (; i != 0; i = rows_[i].next) {
+		const Row &row = rows_[i];
+		if (row.caller.relaxed() == event.caller && row.callee == event.callee && row.owner.relaxed() == owner)
+			break;
 	}
-	if (free_ == 0)
-		return nullptr;
-	const u32 i = free_;
-	Row &row = rows_[i - 1];
-	free_ = row.next;
-	row = {event.caller, event.callee, owner, object.first, 0, 0};
-	object.first = i;
-	return &row;
+	if (i == 0) {
+		if (free_ == 0)
+			return nullptr;
+		i = free_;
+		Row &row = rows_[i];
+		free_ = row.next;
+		row.callee = event.callee;
+		row.gets = row.puts = 0;
+		row.next = object.first;
+		row.caller.set_relaxed(event.caller);
+		row.owner.set_relaxed(owner);
+		row.object.release(address); // pairs with count_known()
+		object.first = i;
+	}
+	hints_[hint_of(address, event.caller, owner)].release(static_cast<u16>(i));
+	return &rows_[i];
 }
 
 void References::event(const bc_reference &event, u16 owner)
@@ -147,10 +192,7 @@ void References::event(const bc_reference &event, u16 owner)
 		health.count(Loss::references_lost);
 		return;
 	}
-	if (event.get)
-		++counted->gets;
-	else
-		++counted->puts;
+	count(*counted, event.get);
 	// The last one. Of two at the same time neither may see it: then made above clears up, or it is shown as it is.
 	if (!event.get && event.count == 1)
 		drop(*object);
@@ -170,25 +212,25 @@ void References::forget(u16 owner)
 	for (u32 i = 0; i < kObjects; ++i) {
 		if (objects_[i].address.relaxed() <= kGone)
 			continue;
-		for (u32 r = objects_[i].first; r != 0; r = rows_[r - 1].next) {
-			if (rows_[r - 1].owner == owner)
-				rows_[r - 1].owner = 0;
+		for (u32 r = objects_[i].first; r != 0; r = rows_[r].next) {
+			if (rows_[r].owner.relaxed() == owner)
+				rows_[r].owner.set_relaxed(0);
 		}
 	}
 }
 
 u32 References::copy(const Object &object, ReferenceRow *rows, u32 used, u32 most) const
 {
-	for (u32 r = object.first; r != 0; r = rows_[r - 1].next, ++used) {
-		const Row &row = rows_[r - 1];
+	for (u32 r = object.first; r != 0; r = rows_[r].next, ++used) {
+		const Row &row = rows_[r];
 		if (used < most)
 			rows[used] = {object.address.relaxed(),
-				      row.caller,
+				      row.caller.relaxed(),
 				      row.callee,
 				      static_cast<bc_reference_kind>(object.kind),
-				      row.owner,
-				      row.gets,
-				      row.puts};
+				      row.owner.relaxed(),
+				      gets(row),
+				      puts(row)};
 	}
 	return used;
 }
@@ -202,8 +244,8 @@ u32 References::touched_by(u16 owner, ReferenceRow *rows, u32 most) const
 		Lock lock{BC_LOCK_REFERENCES}; // an object at a time: interrupts are off inside
 		if (objects_[i].address.relaxed() <= kGone)
 			continue;
-		for (u32 r = objects_[i].first; r != 0; r = rows_[r - 1].next) {
-			if (rows_[r - 1].owner == owner) {
+		for (u32 r = objects_[i].first; r != 0; r = rows_[r].next) {
+			if (rows_[r].owner.relaxed() == owner) {
 				used = copy(objects_[i], rows, used, most);
 				break;
 			}
@@ -219,6 +261,20 @@ u32 References::of_object(u64 address, ReferenceRow *rows, u32 most) const
 	return object == nullptr ? 0 : copy(*object, rows, 0, most);
 }
 
+namespace
+{
+
+u16 owner_of(const void *ns)
+{
+	if (ns == nullptr)
+		return 0;
+	const auto *last = static_cast<const Container *>(platform::cpu_last());
+	const Container *c = last != nullptr && last->ns.relaxed() == ns ? last : containers.find(ns);
+	return c == nullptr ? u16{0} : c->index.value;
+}
+
+} // namespace
+
 } // namespace bc
 
 extern "C" {
@@ -227,8 +283,14 @@ void bc_reference_event(const struct bc_reference *event)
 {
 	using namespace bc;
 	platform::PreemptOff section;
-	Container *c = event->ns == nullptr ? nullptr : containers.find(event->ns);
-	references.event(*event, c == nullptr ? u16{0} : c->index.value);
+	references.event(*event, owner_of(event->ns));
+}
+
+bool bc_reference_known(const void *object, bc_u64 caller, const void *ns, bool get)
+{
+	using namespace bc;
+	platform::PreemptOff section;
+	return references.count_known(reinterpret_cast<u64>(object), caller, owner_of(ns), get);
 }
 
 bool bc_reference_watched(const void *object)

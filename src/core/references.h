@@ -9,14 +9,20 @@
 // Gets and puts are of a family where the kernel gives back in one function what it took in another (families, below).
 // A family with more gets than puts, of an object that is left behind, is the answer to "which reference was lost".
 //
-// event() comes from probes, in any context, with preemption off. Objects are found without a lock; what is counted,
-// added and dropped is so under BC_LOCK_REFERENCES: a process' start and end are some four events.
+// Events come from hooks and probes, in any context, with preemption off. What is not watched is found without a lock;
+// and so is the row of an event whose like was seen before, by a table of hints, and counted in it by one
+// compare-and-exchange: count_known(). Everything else, and what adds and drops, is under BC_LOCK_REFERENCES.
+//
+// A row may be freed, and become another's, while somebody without the lock is about to count in it. So its count has
+// the row's generation in the same word, which changes when it is freed: who read the word, then found the row to be
+// the one meant, and then exchanges that word has counted in that row.
 #pragma once
 
 #include "atomic.h"
 #include "types.h"
 
 #include <beancounter/core.h>
+#include <beancounter/fast_path.h>
 
 namespace bc
 {
@@ -105,15 +111,19 @@ struct ReferenceRow {
 class References
 {
       public:
-	static constexpr u32 kObjects = 4096; // a power of two; more at a time are not watched, and counted as lost
+	// At a time; more are not watched, and counted as lost.
+	static constexpr u32 kObjects = 1u << BC_REFERENCE_BITS;
 	static constexpr u32 kRows = 4 * kObjects;
 
 	bool init();
 	void exit();
 
-	void event(const bc_reference &event, u16 owner); // any; owner: index of the container, 0 nobody's
-	bool watches(u64 object) const;			  // any, preemption off
-	void forget(u16 owner);				  // a container's place in the table is given up
+	// The usual case of event(): not the last put of an object, nor of one that has just been made. False where it
+	// is not, and nothing has happened.
+	bool count_known(u64 object, u64 caller, u16 owner, bool get); // any, preemption off
+	void event(const bc_reference &event, u16 owner);	       // any; owner: index of the container, 0 nobody's
+	bool watches(u64 object) const;				       // any, preemption off
+	void forget(u16 owner);					       // a container's place in the table is given up
 
 	// Copies the rows of the objects that container `owner` has touched, or of one object: at most `most`, grouped
 	// by object. Returns how many there are.
@@ -126,19 +136,38 @@ class References
 	static constexpr u64 kGone = 1; // an object that was here: searches go on behind it
 	struct Object {
 		Atomic<u64> address;
-		u32 first; // row, from 1; 0: none
+		u32 first; // row; 0: none
 		u8 kind;
 	};
-	struct Row {
-		u64 caller, callee;
-		u16 owner;
-		u32 next; // from 1; also of the free list
-		s64 gets, puts;
+	struct alignas(64) Row {
+		Atomic<u64> object; // 0: free
+		Atomic<u64> caller;
+		Atomic<u64> counts; // the latest gets and puts, and the generation
+		u64 callee;
+		s64 gets, puts; // all before those
+		Atomic<u16> owner;
+		u32 next; // also of the free list
 	};
+	static constexpr u64 kPut = 1;
+	static constexpr u64 kGet = u64{1} << 24;
+	static constexpr u64 kGeneration = u64{1} << 48;
+	static constexpr u64 kFull = kGet >> 1 | kGeneration >> 1; // one of both is to be moved to gets or puts
+	static constexpr u32 kHintBits = BC_REFERENCE_HINT_BITS;
+	static u32 hint_of(u64 object, u64 caller, u16 owner)
+	{
+		const u32 key = (static_cast<u32>(caller) + u32{owner} * 8) ^ static_cast<u32>(object);
+		return key * BC_REFERENCE_HASH >> (32 - kHintBits);
+	}
+	static void count(Row &row, bool get);
+	static void carry(Row &row);
+	static s64 gets(const Row &row) { return row.gets + static_cast<s64>(row.counts.relaxed() >> 24 & (kGet - 1)); }
+	static s64 puts(const Row &row) { return row.puts + static_cast<s64>(row.counts.relaxed() & (kGet - 1)); }
 
+	// In three instructions an offset in the table (src/shim/reference_trampolines.S).
 	static u32 place_of(u64 address)
 	{
-		return static_cast<u32>((address >> 3) * 0x9e3779b97f4a7c15ull >> 52) & (kObjects - 1);
+		const u32 hash = static_cast<u32>(address) * BC_REFERENCE_HASH;
+		return (hash >> BC_REFERENCE_HASH_SHIFT & BC_REFERENCE_MASK) >> BC_REFERENCE_SHIFT;
 	}
 	Object *find(u64 address) const;
 	Object *add(u64 address, bc_reference_kind kind);
@@ -146,13 +175,16 @@ class References
 	void drop(Object &object);
 	u32 copy(const Object &object, ReferenceRow *rows, u32 used, u32 most) const;
 
+	friend struct ReferencesLayout;
+	// These three are known to reference_trampolines.S, which has watches() and count_known() once more.
 	Object *objects_ = nullptr;
-	Row *rows_ = nullptr;
+	Row *rows_ = nullptr;	       // the first is nobody's: 0 is none
+	Atomic<u16> *hints_ = nullptr; // the row of an event's hash; another's, or none: it is looked for
 	u32 free_ = 0;
 	Atomic<u32> objects_used_;
 };
 
-extern References references;
+extern References references asm("bc_references");
 
 // The families of an object with more gets than puts, "pipe:alloc_pipe_info+0x27:1,...", cut to the room there is;
 // empty where there is none. Sleeps.

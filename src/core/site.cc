@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "site.h"
 
+#include "container.h"
 #include "counter.h"
 #include "health.h"
 #include "ledger.h"
@@ -122,6 +123,13 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 	site.tag = site.plain() ? Ledger::tag_of(Ledger::shift_of(stride)) : Ledger::kNoTag;
 	site.cell = static_cast<u64>(site.kind) * sizeof(u64);
 	bc_amounts[i] = site.amount;
+	// Counted by the assembly, too, where a cell takes its bytes and its place is in an array.
+	const u64 tag = Ledger::tag_of(Ledger::shift_of(stride));
+	if (special.is_piece() && stride.value <= kMostInCell && tag != Ledger::kNoTag) {
+		site.cell = tag | site.cell << 8 | account_offset(special.piece()) << 16 | (tag ^ BC_TAG_PIECE) << 56;
+		site.tag = BC_TAG_PIECE;
+		bc_amounts[i] = pack(stride);
+	}
 	site.cache.set_relaxed(cache.value);
 	site.caller.release(caller.value);
 	count_.add(1);

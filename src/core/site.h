@@ -64,7 +64,7 @@ struct alignas(64) Site {
 	u64 amount;		   // of one object, packed (counter.h); 0: not plain
 	u64 slot;		   // what all its slots have in common
 	u64 tag;		   // of the word of a page with its objects (ledger.h); kNoTag: the long way
-	u64 cell;		   // where in a Cells it counts, in bytes
+	u64 cell;		   // where in a Cells it counts, in bytes; of a piece's BC_SITE_PIECE_*
 	Atomic<const char *> text; // the caller's symbol, once it cannot be looked up any more
 	Stride stride;
 	u16 cache_name;

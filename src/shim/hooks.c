@@ -73,10 +73,7 @@ static struct bc_hook {
 	void (*flat)(void); /* the trampoline, for each kind of ledger */
 	void (*chunks)(void);
 	void (*set_body)(void *body);
-	unsigned long site; /* address of the fentry call */
-	bool attached;
-	unsigned long trampoline; /* the one that is attached */
-	struct ftrace_ops ops;
+	struct bc_direct direct;
 } hooks[] = {
 #define BC_HOOK(fn, kind)                                                                                              \
 	{ .name = #fn, .flat = bc_tramp_flat_##fn, .chunks = bc_tramp_chunks_##fn, .set_body = BC_SET_##kind(fn) },
@@ -120,14 +117,14 @@ int bc_hooks_resolve(void)
 			missing++;
 			continue;
 		}
-		hooks[i].site = static_call(bc_ftrace_location)(addr);
-		if (!hooks[i].site) {
+		hooks[i].direct.site = bc_hook_site(addr);
+		if (!hooks[i].direct.site) {
 			pr_err("%s: ftrace cannot hook it\n", hooks[i].name);
 			missing++;
 			continue;
 		}
 		if (hooks[i].set_body) {
-			void *body = (void *)(hooks[i].site + MCOUNT_INSN_SIZE);
+			void *body = (void *)(hooks[i].direct.site + MCOUNT_INSN_SIZE);
 
 			hooks[i].set_body(body);
 			bc_memory_offer_body(hooks[i].name, body);
@@ -142,32 +139,58 @@ int bc_hooks_resolve(void)
 /* What a site that nobody hooks looks like. */
 static const u8 nop5[] = { BYTES_NOP5 };
 
-static int attach(struct bc_hook *hook)
+unsigned long bc_hook_site(unsigned long function)
+{
+	return static_call(bc_ftrace_location)(function);
+}
+
+int bc_direct_attach(struct bc_direct *direct, void (*trampoline)(void))
 {
 	int ret;
 
-	memset(&hook->ops, 0, sizeof(hook->ops));
-	hook->trampoline = (unsigned long)(bc_core_is_flat() ? hook->flat : hook->chunks);
-	ret = ftrace_set_filter_ip(&hook->ops, hook->site, 0, 0);
+	memset(&direct->ops, 0, sizeof(direct->ops));
+	direct->trampoline = (unsigned long)trampoline;
+	ret = ftrace_set_filter_ip(&direct->ops, direct->site, 0, 0);
 	if (!ret)
-		ret = bc_register_direct(&hook->ops, hook->trampoline);
+		ret = bc_register_direct(&direct->ops, direct->trampoline);
 	if (ret) {
-		ftrace_free_filter(&hook->ops);
-		if (ret == -EBUSY)
-			pr_err("%s: another direct user of ftrace is there already. It is a BPF program of type fentry, fexit or fmod_ret, a livepatch or another module: see /sys/kernel/tracing/enabled_functions (flags D or I), and bpftool prog. Only one fits\n",
-			       hook->name);
-		else
-			pr_err("%s: hook refused (%d)\n", hook->name, ret);
+		ftrace_free_filter(&direct->ops);
 		return ret;
 	}
 	/*
 	 * sysctl kernel.ftrace_enabled=0 would silently take the hooks away; with this flag it is refused with EBUSY.
 	 * Registering has just set the flags anew, hence here (kernel/trace/ftrace.c, 6.1 and 6.12).
 	 */
-	hook->ops.flags |= FTRACE_OPS_FL_PERMANENT;
-	hook->attached = true;
+	direct->ops.flags |= FTRACE_OPS_FL_PERMANENT;
+	direct->attached = true;
+	return 0;
+}
+
+int bc_direct_detach(struct bc_direct *direct)
+{
+	int ret;
+
+	if (!direct->attached)
+		return 0;
+	direct->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
+	ret = bc_unregister_direct(&direct->ops, direct->trampoline);
+	direct->attached = ret != 0;
+	return ret;
+}
+
+static int attach(struct bc_hook *hook)
+{
+	int ret = bc_direct_attach(&hook->direct, bc_core_is_flat() ? hook->flat : hook->chunks);
+
+	if (ret == -EBUSY)
+		pr_err("%s: another direct user of ftrace is there already. It is a BPF program of type fentry, fexit or fmod_ret, a livepatch or another module: see /sys/kernel/tracing/enabled_functions (flags D or I), and bpftool prog. Only one fits\n",
+		       hook->name);
+	else if (ret)
+		pr_err("%s: hook refused (%d)\n", hook->name, ret);
+	if (ret)
+		return ret;
 	/* From here on it cannot be switched off. Just before, it could. */
-	if (!memcmp((const void *)hook->site, nop5, sizeof(nop5))) {
+	if (!memcmp((const void *)hook->direct.site, nop5, sizeof(nop5))) {
 		pr_err("%s: the hook is registered but not in place: was ftrace switched off just now?\n", hook->name);
 		return -ENODEV;
 	}
@@ -200,7 +223,8 @@ static s64 in_flight(void)
 }
 
 /*
- * Afterwards no CPU executes and no task will return to the module's text, unless it returns an error.
+ * Afterwards no CPU executes and no task will return to the module's text by a hook, unless it returns an error. The references' hooks
+ * (references.c) go with those of the allocator, so that all wait once.
  *
  * Allocations go first: an object charged later than its free hook went would never be uncharged. Then
  *  - synchronize_rcu_tasks(): who was in a trampoline, before its wrapper counted itself, has left it or is counted;
@@ -213,16 +237,12 @@ int bc_hooks_detach(void)
 	int i, stuck = 0, waited = 0;
 
 	for (i = ARRAY_SIZE(hooks) - 1; i >= 0; i--) {
-		if (!hooks[i].attached)
-			continue;
-		hooks[i].ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
-		if (bc_unregister_direct(&hooks[i].ops, hooks[i].trampoline)) {
+		if (bc_direct_detach(&hooks[i].direct)) {
 			pr_err("%s: the hook cannot be taken away\n", hooks[i].name);
 			stuck++;
-			continue;
 		}
-		hooks[i].attached = false;
 	}
+	stuck += bc_references_detach();
 	if (stuck)
 		return -EBUSY;
 

@@ -150,13 +150,14 @@ static int __init beancounter_init(void)
 	if (references) {
 		ret = bc_references_init();
 		if (ret)
-			goto fail_events;
+			goto fail_references;
 	}
 	bc_worker_start();
 	pr_info("%u hooks in place\n", bc_hooks_expected());
 	return 0;
 
-fail_events:
+fail_references:
+	bc_references_exit();
 	bc_events_exit();
 fail_hooks:
 	if (bc_hooks_detach()) {

@@ -3,13 +3,16 @@
  * Compiled to assembly only: kbuild turns each DEFINE into a line of generated/offsets.h, which assembly and C++ include.
  */
 #include <linux/kbuild.h>
+#include <linux/cred.h>
 #include <linux/gfp.h>
 #include <linux/mm_types.h>
 #include <linux/slab.h>
 #include <linux/sched.h>
+#include <linux/sched/user.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
 #include <linux/hardirq.h>
+#include <linux/user_namespace.h>
 
 #include <beancounter/platform.h>
 
@@ -20,6 +23,10 @@ int main(void)
 	DEFINE(BC_KERNEL_6_12, BC_KERNEL_6_12);
 	DEFINE(BC_HZ, HZ);
 	OFFSET(BC_TASK_THREAD_PID, task_struct, thread_pid);
+	OFFSET(BC_TASK_CRED, task_struct, cred);
+	OFFSET(BC_CRED_USER, cred, user);
+	OFFSET(BC_USER_COUNT, user_struct, __count);
+	OFFSET(BC_UCOUNTS_COUNT, ucounts, count);
 	OFFSET(BC_TASK_FLAGS, task_struct, flags);
 	OFFSET(BC_TASK_JOURNAL, task_struct, journal_info);
 	DEFINE(BC_PF_MUST_SUCCEED, PF_MEMALLOC | PF_EXITING);

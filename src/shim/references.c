@@ -2,10 +2,17 @@
 /*
  * Sees references of struct user_struct and struct ucounts being taken and put.
  *
- * Puts, and most gets of ucounts, are calls: a kprobe on the function. get_uid() is inlined, a `lock xadd` on the count. In the
+ * Puts, and most gets of ucounts, are calls: a hook on the function. get_uid() is inlined, a `lock xadd` on the count. In the
  * functions that are known to contain one each 32-bit `lock xadd` (and `lock addl $1` for ucounts) is probed that could be meant
  * by its offset, and what it adds to is looked at when it is executed: it counts if that is the task's own user, or one that is
  * watched. Other counts at offset 0 there, a key's say, are neither.
+ *
+ * A kernel that found one CPU has overwritten each of its lock prefixes by one that does nothing, and puts them back when another CPU
+ * comes (alternatives_enable_smp()). A copy of such an instruction, which is what a probe executes, would stay without: there it is the
+ * next one that is probed.
+ *
+ * What is rare is seen by kprobes, which are there for a great many others at a time. They take some 200 instructions each, of every
+ * task: the frequent ones have direct calls (reference_hooks.h), where nobody else has one. Then those are kprobes, too.
  *
  * A put that is the last thing a function does is a jump: what called that function is found on the stack, and which function
  * it was in the call itself.
@@ -25,6 +32,8 @@ enum way {
 	GET,	     /* likewise */
 	GET_RETURNED, /* the object is what it returns: one that it found, or made */
 	GET_INLINED, /* see above */
+	GET_OWN,     /* likewise; the first thing that it does, and of the task's own user */
+	GET_BOTH,    /* likewise, of the task's own user; right before it calls get_ucounts() */
 };
 
 static const struct watched {
@@ -35,10 +44,9 @@ static const struct watched {
 	{ "free_uid", BC_REFERENCE_USER, PUT },
 	{ "alloc_uid", BC_REFERENCE_USER, GET_RETURNED },
 	{ "find_user", BC_REFERENCE_USER, GET_RETURNED },
-	{ "prepare_creds", BC_REFERENCE_USER, GET_INLINED },
 	{ "prepare_kernel_cred", BC_REFERENCE_USER, GET_INLINED },
 	{ "key_change_session_keyring", BC_REFERENCE_USER, GET_INLINED },
-	{ "alloc_pipe_info", BC_REFERENCE_USER, GET_INLINED },
+	{ "alloc_pipe_info", BC_REFERENCE_USER, GET_OWN },
 	{ "do_epoll_create", BC_REFERENCE_USER, GET_INLINED },
 	{ "ep_alloc", BC_REFERENCE_USER, GET_INLINED },
 	{ "__scm_send", BC_REFERENCE_USER, GET_INLINED },
@@ -53,6 +61,7 @@ static const struct watched {
 	{ "bpf_prog_load", BC_REFERENCE_USER, GET_INLINED },
 	{ "put_ucounts", BC_REFERENCE_UCOUNTS, PUT },
 	{ "get_ucounts", BC_REFERENCE_UCOUNTS, GET },
+	{ "prepare_creds", BC_REFERENCE_USER, GET_BOTH },
 	{ "alloc_ucounts", BC_REFERENCE_UCOUNTS, GET_RETURNED },
 	{ "inc_ucount", BC_REFERENCE_UCOUNTS, GET_RETURNED },
 	{ "inc_rlimit_get_ucounts", BC_REFERENCE_UCOUNTS, GET_INLINED },
@@ -60,13 +69,15 @@ static const struct watched {
 
 #define MOST_INLINED 8 /* in one function */
 #define MOST_PROBES (ARRAY_SIZE(watched) * MOST_INLINED)
+#define MOST_BEFORE_GET 64 /* bytes of a function that can only be its beginning */
 #define CALL_OPCODE 0xe8
 #define CALL_LENGTH 5
 
 struct probe {
 	struct kprobe kp;
 	const struct watched *what;
-	u8 base; /* GET_INLINED: the register that points to the count's object, 0 to 15 as the processor counts */
+	u8 base;    /* GET_INLINED: the register that points to the count's object, 0 to 15 as the processor counts */
+	bool after; /* likewise: the count has been raised */
 };
 
 struct return_probe {
@@ -79,6 +90,29 @@ static struct kprobe **pointers; /* to them */
 static unsigned int probe_count;
 static struct return_probe return_probes[ARRAY_SIZE(watched)];
 static unsigned int return_probe_count;
+
+#define BC_REFERENCE_HOOK(number, fn, way, count) extern void bc_tramp_##fn(void);
+#include "reference_hooks.h"
+#undef BC_REFERENCE_HOOK
+
+/* Where the function that is GET_OWN takes the reference. */
+unsigned long bc_own_get;
+
+/* Those by direct calls. Their number is their place. */
+static struct hooked {
+	const char *function;
+	void (*trampoline)(void);
+	const struct watched *what;
+	unsigned long start; /* of the function */
+	/* GET_BOTH: the caller that has just taken a reference of the task's own user */
+	const struct watched *both;
+	unsigned long both_start, both_end;
+	struct bc_direct direct;
+} hooked[] = {
+#define BC_REFERENCE_HOOK(number, fn, way, count) [number] = { .function = #fn, .trampoline = bc_tramp_##fn },
+#include "reference_hooks.h"
+#undef BC_REFERENCE_HOOK
+};
 
 /* Whose puts and gets are its own affair: what it returns is a reference or not. */
 static struct {
@@ -153,18 +187,39 @@ static void reference(const struct watched *what, const void *object, unsigned l
 	bc_reference_event(&event);
 }
 
+static void on_entered(const struct watched *what, const void *object, unsigned long caller, unsigned long function)
+{
+	bool get = what->way != PUT;
+
+	if (object && !is_inner(caller))
+		reference(what, object, caller, get ? 0 : jumped_from(caller, function), get, false,
+			  count_of(what->kind, object) + get);
+}
+
 static int on_call(struct kprobe *kp, struct pt_regs *regs)
 {
-	const struct watched *what = container_of(kp, struct probe, kp)->what;
-	const void *object = (const void *)regs->di;
-	unsigned long caller = *(unsigned long *)regs->sp;
-	bool get = what->way == GET;
-
-	if (!object || is_inner(caller))
-		return 0;
-	reference(what, object, caller, get ? 0 : jumped_from(caller, (unsigned long)kp->addr), get, false,
-		  count_of(what->kind, object) + get);
+	on_entered(container_of(kp, struct probe, kp)->what, (const void *)regs->di, *(unsigned long *)regs->sp,
+		   (unsigned long)kp->addr);
 	return 0;
+}
+
+/* From reference_trampolines.S, where it has not been counted: it is a container's, or the object may be one that is watched. */
+void bc_reference_hooked(const void *object, unsigned long caller, u32 number, const void *ns);
+void bc_reference_hooked(const void *object, unsigned long caller, u32 number, const void *ns)
+{
+	const struct hooked *hook = &hooked[number];
+	const struct watched *what = hook->what;
+	const void *user;
+
+	if (what->way == GET_OWN)
+		reference(what, object, caller, 0, true, false, count_of(what->kind, object) + 1);
+	else if (what->way == PUT || !bc_reference_known(object, caller, ns, true))
+		on_entered(what, object, caller, hook->start);
+	if (hook->both && caller >= hook->both_start && caller < hook->both_end) {
+		user = current->cred->user;
+		if (!bc_reference_known(user, caller, ns, true))
+			reference(hook->both, user, caller, 0, true, false, count_of(hook->both->kind, user));
+	}
 }
 
 static unsigned long register_of(const struct pt_regs *regs, u8 number)
@@ -198,7 +253,7 @@ static int on_inlined(struct kprobe *kp, struct pt_regs *regs)
 
 	if (!is_own(what->kind, object) && !bc_reference_watched(object))
 		return 0;
-	reference(what, object, (unsigned long)kp->addr, 0, true, false, count_of(what->kind, object) + 1);
+	reference(what, object, (unsigned long)kp->addr, 0, true, false, count_of(what->kind, object) + !probe->after);
 	return 0;
 }
 
@@ -218,18 +273,27 @@ static int on_return(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-/*
- * The instruction that adds one to a 32-bit count at `offset` of the object that a register points to: `lock xadd` or
- * `lock addl $1`. False where it is none.
- */
-static bool decode(const u8 *code, u32 offset, u8 *base)
+/* The instruction that adds one to a count, `lock xadd` or `lock addl $1`. */
+struct get {
+	u8 base;     /* the register that points to the object */
+	u8 length;   /* in bytes */
+	bool locked; /* or the kernel has found one CPU only: see above */
+};
+
+#define LOCK_BYTE 0xf0
+#define NO_LOCK_BYTE 0x3e /* arch/x86/kernel/alternative.c, alternatives_smp_unlock() */
+
+/* False where it is none of a 32-bit count at `offset` of an object. */
+static bool decode(const u8 *code, u32 offset, struct get *get)
 {
 	bool xadd, add;
 	u8 rex = 0, modrm, mod, rm;
 	u32 at = 0;
 
-	if (code[at++] != 0xf0)
+	get->locked = code[at] == LOCK_BYTE;
+	if (!get->locked && code[at] != NO_LOCK_BYTE)
 		return false;
+	at++;
 	if ((code[at] & 0xf0) == 0x40)
 		rex = code[at++];
 	if (rex & 8) /* 64 bits */
@@ -260,13 +324,14 @@ static bool decode(const u8 *code, u32 offset, u8 *base)
 	} else {
 		return false;
 	}
-	if (add && code[at] != 1)
+	if (add && code[at++] != 1)
 		return false;
-	*base = rm | (rex & 1) << 3;
-	return *base != 4; /* no object lies where the stack pointer points to */
+	get->base = rm | (rex & 1) << 3;
+	get->length = at;
+	return get->base != 4; /* no object lies where the stack pointer points to */
 }
 
-static int add_probe(const struct watched *what, unsigned long addr, kprobe_pre_handler_t handler, u8 base)
+static int add_probe(const struct watched *what, unsigned long addr, kprobe_pre_handler_t handler, u8 base, bool after)
 {
 	struct probe *probe = &probes[probe_count];
 	int ret;
@@ -275,6 +340,7 @@ static int add_probe(const struct watched *what, unsigned long addr, kprobe_pre_
 	probe->kp.pre_handler = handler;
 	probe->what = what;
 	probe->base = base;
+	probe->after = after;
 	ret = register_kprobe(&probe->kp);
 	if (ret)
 		memset(probe, 0, sizeof(*probe));
@@ -288,13 +354,96 @@ static unsigned int probe_inlined(const struct watched *what, unsigned long star
 {
 	unsigned int found = 0;
 	unsigned long addr;
-	u8 code[12], base;
+	struct get get;
+	u8 code[12];
 
 	for (addr = start; addr + sizeof(code) <= end && found < MOST_INLINED; addr++) {
-		if (!copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) && decode(code, count_offset(what->kind), &base))
-			found += !add_probe(what, addr, on_inlined, base);
+		if (copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) || !decode(code, count_offset(what->kind), &get))
+			continue;
+		found += !add_probe(what, get.locked ? addr : addr + get.length, on_inlined, get.base, !get.locked);
 	}
 	return found;
+}
+
+/*
+ * Where a function takes a reference of the task's own user as the first thing it does: 0 if that is not certain, since it has more
+ * than one that could be it, or something goes before it (a call, in a kernel with sanitizers).
+ */
+static unsigned long own_get(unsigned long start, unsigned long end)
+{
+	unsigned long addr, at = 0;
+	struct get get;
+	u8 code[12];
+
+	for (addr = start; addr + sizeof(code) <= end; addr++) {
+		if (copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) ||
+		    !decode(code, count_offset(BC_REFERENCE_USER), &get))
+			continue;
+		if (at)
+			return 0;
+		at = addr;
+	}
+	return at - start <= MOST_BEFORE_GET ? at : 0;
+}
+
+static bool has_call(unsigned long start, unsigned long end, unsigned long function)
+{
+	unsigned long addr, target;
+
+	for (addr = start; addr + CALL_LENGTH <= end; addr++) {
+		if (branches(addr, &target) && (target == function || target == function + ENDBR_INSN_SIZE))
+			return true;
+	}
+	return false;
+}
+
+/* What get_ucounts() is called by, if that is hooked. */
+static bool hook_both(const struct watched *what, unsigned long start, unsigned long end)
+{
+	struct hooked *hook = NULL;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hooked); i++) {
+		if (!strcmp(hooked[i].function, "get_ucounts"))
+			hook = &hooked[i];
+	}
+	if (!hook || !hook->direct.attached || !has_call(start, end, hook->start))
+		return false;
+	hook->both_start = start;
+	hook->both_end = end;
+	WRITE_ONCE(hook->both, what);
+	return true;
+}
+
+/* True where it is not for kprobes any more. */
+static bool hook_function(const struct watched *what, unsigned long start, unsigned long end)
+{
+	struct hooked *hook;
+	int i;
+
+	if (what->way == GET_BOTH)
+		return hook_both(what, start, end);
+	for (i = 0; i < ARRAY_SIZE(hooked); i++) {
+		if (!strcmp(hooked[i].function, what->function))
+			break;
+	}
+	if (i == ARRAY_SIZE(hooked))
+		return false;
+	hook = &hooked[i];
+	hook->what = what;
+	hook->start = start;
+	hook->direct.site = bc_hook_site(start);
+	if (!hook->direct.site)
+		return false;
+	if (what->way == GET_OWN) {
+		bc_own_get = own_get(start, end);
+		if (!bc_own_get)
+			return false;
+	}
+	if (!bc_direct_attach(&hook->direct, hook->trampoline))
+		return true;
+	pr_info("%s: another direct user of ftrace is there: watched by a kprobe, which takes longer\n", what->function);
+	return false;
 }
 
 /* gcc's names for parts and copies of a function */
@@ -312,13 +461,17 @@ static unsigned int probe_function(const struct watched *what)
 		snprintf(name, sizeof(name), "%s%s", what->function, suffixes[i]);
 		if (!bc_lookup_range(name, &start, &end))
 			continue;
+		if (i == 0 && hook_function(what, start, end))
+			return 1;
 		switch (what->way) {
 		case GET_INLINED:
+		case GET_OWN:
+		case GET_BOTH:
 			found += probe_inlined(what, start, end);
 			continue;
 		case PUT:
 		case GET:
-			return !add_probe(what, start, on_call, 0);
+			return !add_probe(what, start, on_call, 0, false);
 		case GET_RETURNED:
 			probe = &return_probes[return_probe_count];
 			probe->rp = (struct kretprobe){
@@ -346,25 +499,36 @@ int bc_references_init(void)
 	bc_lookup_range("alloc_ucounts", &inner[1].start, &inner[1].end);
 	probes = kcalloc(MOST_PROBES, sizeof(*probes), GFP_KERNEL);
 	pointers = kcalloc(MOST_PROBES, sizeof(*pointers), GFP_KERNEL);
-	if (!probes || !pointers) {
-		bc_references_exit();
-		return -ENOMEM;
-	}
+	if (!probes || !pointers)
+		return -ENOMEM; /* the caller detaches */
+
 	for (i = 0; i < ARRAY_SIZE(watched); i++) {
 		if (probe_function(&watched[i]))
 			continue;
 		/* One that this kernel has inlined elsewhere, or was built without, has no reference to lose by itself. */
-		if (watched[i].way == GET_INLINED)
+		if (watched[i].way == GET_INLINED || watched[i].way == GET_OWN || watched[i].way == GET_BOTH)
 			continue;
 		pr_err("%s: no probe on it, and without it the audit of references is worth nothing; references=0 goes without the audit\n",
 		       watched[i].function);
 		missing++;
 	}
-	if (missing)
-		bc_references_exit();
 	return missing ? -ENOENT : 0;
 }
 
+int bc_references_detach(void)
+{
+	int i, stuck = 0;
+
+	for (i = 0; i < ARRAY_SIZE(hooked); i++) {
+		if (!bc_direct_detach(&hooked[i].direct))
+			continue;
+		pr_err("%s: the hook cannot be taken away\n", hooked[i].function);
+		stuck++;
+	}
+	return stuck;
+}
+
+/* The probes. */
 void bc_references_exit(void)
 {
 	static struct kretprobe *returns[ARRAY_SIZE(watched)];

@@ -55,6 +55,18 @@ unsigned int bc_hooks_expected(void);
 
 extern void *const bc_cpu_nobody;
 
+/* A direct call of ftrace: from a function's fentry site to a trampoline. */
+struct bc_direct {
+	unsigned long site; /* the address of the fentry call: bc_hook_site() */
+	bool attached;
+	unsigned long trampoline;
+	struct ftrace_ops ops;
+};
+unsigned long bc_hook_site(unsigned long function); /* 0: ftrace cannot hook it */
+int bc_direct_attach(struct bc_direct *direct, void (*trampoline)(void)); /* -EBUSY: somebody else's is there */
+/* 0, also where nothing is attached; the caller waits before the trampoline may go. */
+int bc_direct_detach(struct bc_direct *direct);
+
 /* memory.c: an original past its hook, in case it is the one that our own memory comes from */
 void bc_memory_offer_body(const char *name, void *body);
 
@@ -107,8 +119,10 @@ bool bc_place_of(u64 address, struct page *page, struct bc_place *place, const v
 /* census.c: bc_words() */
 void bc_census_init(void);
 
-/* references.c: probes on the gets and puts of user_structs and ucounts. */
+/* references.c: sees the gets and puts of user_structs and ucounts. */
 int bc_references_init(void);
+/* How many direct hooks could not be taken away. */
+int bc_references_detach(void);
 void bc_references_exit(void);
 
 /* worker.c */

@@ -19,41 +19,11 @@
  * are (Documentation/fast-path.md counts them); whatever is not usual goes to the core before anything has been changed, or
  * after it has been taken back. Nobody calls a trampoline or a wrapper by a pointer, so they begin without ENDBR.
  */
-#include <linux/linkage.h>
-#include <linux/objtool.h>
-#include <asm/nospec-branch.h>
 #include <beancounter/fast_path.h>
-#include <generated/offsets.h>
 
-#if BC_HAVE_PCPU_HOT
-#define CURRENT %gs:(pcpu_hot + BC_HOT_CURRENT)
-#define PREEMPT %gs:(pcpu_hot + BC_HOT_PREEMPT)
-#else
-#define CURRENT %gs:current_task
-#define PREEMPT %gs:__preempt_count
-#endif
+#include "trampolines.h"
 
 #define BC_ZERO_SIZE_PTR 16 /* include/linux/slab.h */
-
-.macro bc_begin name
-SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
-	ANNOTATE_NOENDBR
-.endm
-
-/* platform::PreemptOff: src/platform/kernel/platform/inline.h */
-.macro bc_section_begin
-#if BC_PREEMPT_COUNT
-	incl	PREEMPT
-#endif
-.endm
-
-/* Jumps to \due where a reschedule is due. */
-.macro bc_section_end due
-#if BC_PREEMPT_COUNT
-	decl	PREEMPT
-	je	\due
-#endif
-.endm
 
 /*
  * The ledger's word of the page of \object is (\base, \page, 8) afterwards; jumps to \outside if it has none. \kind says how the
@@ -173,6 +143,114 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 .endm
 #endif
 
+/* The slot in %rcx: the birth, and what the site's and the owner's slots have in common. */
+.macro bc_make_slot
+	mov	jiffies + 1(%rip), %ecx
+	and	$((1 << BC_SLOT_BIRTH_BITS) - 1), %ecx
+	shl	$BC_SLOT_BIRTH, %rcx
+	or	bc_sites + BC_SITE_SLOT(%rdi), %rcx
+	or	BC_CONTAINER_OWNER(%r9), %rcx
+.endm
+
+/*
+ * The end of a charge whose site has no tag that a page's word could have: an object of a page, which is in its word itself, or one
+ * that is counted by its number, too. All is as bc_charge has it at that test: %r8 is the word xor the tag in %rcx.
+ */
+.macro bc_charge_other kind, back, slow, due
+	cmp	$BC_WORD_TAG, %ecx
+	jne	.Lpiece_\@
+	mov	bc_sites + BC_SITE_AMOUNT(%rdi), %rdx
+	test	%rdx, %rdx
+	jz	.Lagain_\@
+
+	/* Ledger::record(): the word is empty, and its own; where it is, once more */
+	cmp	$BC_WORD_TAG, %r8
+	jne	.Lagain_\@
+	mov	%rax, %r10
+	sub	page_offset_base(%rip), %r10
+	shr	$12, %r10
+	.ifc	\kind, flat
+	mov	bc_ledger + BC_LEDGER_FLAT(%rip), %r8
+	.else
+	mov	%r10, %rcx
+	shr	$BC_CHUNK_SHIFT, %rcx
+	mov	bc_ledger + BC_LEDGER_TOP(%rip), %r8
+	mov	(%r8, %rcx, 8), %r8
+	and	$((1 << BC_CHUNK_SHIFT) - 1), %r10d
+	.endif
+	.ifc	\kind, chunks
+	cmp	$bc_zero_chunk, %r8
+	je	.Lagain_\@
+	.endif
+	mov	BC_CONTAINER_CELLS(%r9), %rcx
+	add	bc_sites + BC_SITE_CELL(%rdi), %rcx
+	add	%rdx, %gs:(%rcx)
+	js	\back
+	bc_make_slot
+	rol	$6, %rcx		/* rotated() */
+	mov	%rcx, (%r8, %r10, 8)
+	bc_section_end \due
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+
+.Lpiece_\@:
+	cmp	$BC_TAG_PIECE, %ecx
+	jne	\slow			/* an array of another stride */
+	/* Ledger::record(): an array of the tag that it would have, and an empty place */
+	movzbl	bc_sites + BC_SITE_PIECE_TAGS(%rdi), %ecx
+	xor	%rcx, %r8
+	test	$BC_WORD_TAG, %r8b
+	jne	.Lagain_\@
+	mov	bc_sites + BC_SITE_PIECE_TAG(%rdi), %ecx
+	mov	%eax, %r10d
+	and	$0xfff, %r10d
+	shr	%cl, %r10d
+	cmpq	$0, (%r8, %r10, 8)
+	jne	.Lagain_\@
+	testb	$BC_GATES_OF_PIECES, BC_CONTAINER_GATE(%r9)
+	jnz	.Lagain_\@
+
+	/* the bytes as always, then the piece: Account::add() */
+	mov	bc_sites + BC_SITE_STRIDE(%rdi), %edx
+	shl	$BC_BYTES_AT, %rdx
+	inc	%rdx
+	movzbl	%ch, %esi
+	add	BC_CONTAINER_CELLS(%r9), %rsi
+	add	%rdx, %gs:(%rsi)
+	js	.Lempty_\@
+	movzwl	bc_sites + BC_SITE_PIECE_ACCOUNT(%rdi), %ecx
+	mov	$1, %edx
+	lock xadd %rdx, BC_ACCOUNT_HELD(%r9, %rcx)
+	cmp	BC_ACCOUNT_MAXHELD(%r9, %rcx), %rdx	/* what was held before it */
+	jge	.Lpeak_\@
+.Lraised_\@:
+	bc_make_slot
+	mov	%rcx, (%r8, %r10, 8)
+	bc_section_end \due
+	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
+	RET
+
+.Lpeak_\@:
+	inc	%rdx
+	mov	%rax, %rsi
+	mov	BC_ACCOUNT_MAXHELD(%r9, %rcx), %rax
+.Lhigher_\@:
+	cmp	%rax, %rdx
+	jle	.Lpassed_\@
+	lock cmpxchg %rdx, BC_ACCOUNT_MAXHELD(%r9, %rcx)
+	jne	.Lhigher_\@
+.Lpassed_\@:
+	mov	%rsi, %rax
+	jmp	.Lraised_\@
+
+.Lempty_\@:
+	sub	%rdx, %gs:(%rsi)
+.Lagain_\@:
+	mov	bc_sites + BC_SITE_CALLER(%rdi), %rdx
+	mov	bc_sites + BC_SITE_CACHE(%rdi), %rsi
+	jmp	\slow
+.endm
+
 /*
  * charge() for an object that has just been made: %rax. Its cache is in %rsi, the caller's address in %rdx, the flags in %r11,
  * and on the stack is what the wrapper returns to. Until the add nothing is changed; NULL is outside of the ledger.
@@ -213,7 +291,7 @@ bc_begin bc_charge_\kind
 	mov	bc_sites + BC_SITE_TAG(%rdi), %rcx
 	xor	%rcx, %r8
 	test	$BC_WORD_TAG, %r8b
-	jne	.Lslow_\@
+	jne	.Lother_\@
 	mov	%eax, %r10d
 	and	$0xfff, %r10d
 	shr	%cl, %r10d		/* by the low five bits of the tag */
@@ -227,17 +305,15 @@ bc_begin bc_charge_\kind
 	add	%rdx, %gs:(%rcx)
 	js	.Lback_\@
 
-	/* the slot: its birth, and what it has in common with the site's and the owner's others */
-	mov	jiffies + 1(%rip), %ecx
-	and	$((1 << BC_SLOT_BIRTH_BITS) - 1), %ecx
-	shl	$BC_SLOT_BIRTH, %rcx
-	or	bc_sites + BC_SITE_SLOT(%rdi), %rcx
-	or	BC_CONTAINER_OWNER(%r9), %rcx
+	bc_make_slot
 	mov	%rcx, (%r8, %r10, 8)
 
 	bc_section_end .Ldue_\@
 	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
 	RET
+
+.Lother_\@:
+	bc_charge_other \kind, .Lback_\@, .Lslow_\@, .Ldue_\@
 
 .Lback_\@:
 	sub	%rdx, %gs:(%rcx)
@@ -274,6 +350,35 @@ SYM_FUNC_END(bc_charge_\kind)
 .endm
 
 /*
+ * The end of a free whose slot, at (%rax, %rdx, 8), is that of a piece, as bc_charge_other has it: jumps to \done then. Does nothing
+ * where it is none, or its container has no cells. The slot's account is in %r10, the amount in %rcx.
+ */
+.macro bc_free_piece done
+	test	$BC_ACCOUNT_SPECIAL, %r10b
+	jz	.Lno_\@
+	movzwl	(%rax, %rdx, 8), %r11d
+	shl	$BC_SITE_SHIFT, %r11d
+	cmpb	$0, bc_sites + BC_SITE_PIECE_TAG(%r11)
+	je	.Lno_\@
+	mov	bc_free_cells(%rip), %r9
+	lea	-8 * BC_ACCOUNT_SPECIAL(%r9, %r10, 8), %r10	/* the owner's row */
+	mov	8 * BC_ACCOUNT_ITSELF(%r10), %r9
+	test	%r9, %r9
+	jz	.Lno_\@
+	movzbl	bc_sites + BC_SITE_PIECE_CELL(%r11), %r8d
+	mov	(%r10, %r8), %r8
+	sub	%rcx, %gs:(%r8)
+	js	.Lback_\@
+	movq	$0, (%rax, %rdx, 8)
+	movzwl	bc_sites + BC_SITE_PIECE_ACCOUNT(%r11), %r11d
+	lock decq BC_ACCOUNT_HELD(%r9, %r11)
+	jmp	\done
+.Lback_\@:
+	add	%rcx, %gs:(%r8)
+.Lno_\@:
+.endm
+
+/*
  * free_object() for the object in \object, whose lower half is \low; \second: it is the function's second argument. A page where
  * nothing is recorded is left at once. Else the page's word is read again: what it led to before the section began may be
  * gone, but the section keeps what it leads to now.
@@ -294,7 +399,7 @@ bc_begin bc_tramp_\kind\()_\fn
 	bc_section_begin
 	mov	(%r11, %rax, 8), %rax
 	test	$BC_WORD_ARRAY, %al
-	jz	.Lslow_\@
+	jz	.Lword_\@
 	mov	%eax, %ecx
 	mov	\low, %edx
 	and	$~BC_WORD_TAG, %rax
@@ -319,12 +424,43 @@ bc_begin bc_tramp_\kind\()_\fn
 	add	%rcx, %gs:(%r11)
 	cmpl	$0, bc_ledger + BC_LEDGER_EXCLUSIVE(%rip)
 	jne	.Lslow_\@
+	bc_free_piece .Ldone_\@
 	bc_save	\second
 	mov	(%rax, %rdx, 8), %rdi
 	movq	$0, (%rax, %rdx, 8)
 	call	bc_uncharge
 	bc_restore \second
 	jmp	.Ldone_\@
+
+	/* The page's own: Ledger::take_word(). What is taken is out of the ledger, so it is given back in any case. */
+.Lword_\@:
+	mov	\object, %rdx
+	sub	page_offset_base(%rip), %rdx
+	shr	$12, %rdx
+	.ifc	\kind, chunks
+	and	$((1 << BC_CHUNK_SHIFT) - 1), %edx
+	.endif
+	xor	%ecx, %ecx
+	lock cmpxchg %rcx, (%r11, %rdx, 8)
+	jne	.Lslow_\@
+	ror	$6, %rax		/* unrotated() */
+	mov	%rax, %r10
+	movzwl	%ax, %ecx
+	mov	bc_amounts(, %rcx, 8), %rcx
+	shr	$BC_SLOT_ACCOUNT, %rax
+	mov	bc_free_cells(%rip), %r11
+	mov	(%r11, %rax, 8), %r11
+	sub	%rcx, %gs:(%r11)
+	jns	.Ldone_\@
+	add	%rcx, %gs:(%r11)
+	test	%r10, %r10		/* taken by another one, and 0 is nobody's slot */
+	jz	.Ldone_\@
+	bc_save	\second
+	mov	%r10, %rdi
+	call	bc_uncharge
+	bc_restore \second
+	jmp	.Ldone_\@
+
 .Lslow_\@:
 	bc_save	\second
 	.if	\second

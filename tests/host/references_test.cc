@@ -4,7 +4,21 @@
 
 #include "references.h"
 
+#include <atomic>
 #include <thread>
+
+// What trampolines count in, too.
+namespace bc
+{
+struct ReferencesLayout {
+	static constexpr u64 kGet = References::kGet;
+	static Atomic<u64> &word(u64 object, u64 caller, u16 owner)
+	{
+		const References &r = references;
+		return r.rows_[r.hints_[References::hint_of(object, caller, owner)].acquire()].counts;
+	}
+};
+} // namespace bc
 
 namespace rig
 {
@@ -40,6 +54,12 @@ class Audit : public Core
 	void get(const char *function, u64 object = kUser) { send(event(true, function, object)); }
 	void put(const char *function, u64 object = kUser) { send(event(false, function, object)); }
 	static void send(const bc_reference &e) { bc_reference_event(&e); }
+	bool known(bool get, const char *function, u64 object = kUser) { return known(get, function, object, ns(1)); }
+	bool known(bool get, const char *function, u64 object, const void *ns)
+	{
+		const bc_reference e = event(get, function, object);
+		return bc_reference_known(e.object, e.caller, ns, get);
+	}
 	std::vector<ReferenceRow> rows(u64 object = kUser)
 	{
 		std::vector<ReferenceRow> all(64);
@@ -189,6 +209,89 @@ TEST_F(Audit, TheFileHasALineACallSite)
 	EXPECT_EQ(cred["unmatched"], "0");
 }
 
+TEST_F(Audit, WhatWasSeenBeforeIsCountedWithoutAsking)
+{
+	EXPECT_FALSE(known(true, "alloc_pipe_info"));
+	EXPECT_TRUE(rows().empty());
+	get("alloc_pipe_info");
+	EXPECT_TRUE(known(true, "alloc_pipe_info"));
+	EXPECT_FALSE(known(true, "prepare_creds"));		    // another caller
+	EXPECT_FALSE(known(true, "alloc_pipe_info", kUser + 64));   // another object
+	EXPECT_FALSE(known(true, "alloc_pipe_info", kUser, ns(2))); // another container, or nobody
+	EXPECT_FALSE(known(true, "alloc_pipe_info", kUser, nullptr));
+	EXPECT_FALSE(known(false, "free_pipe_info"));
+	put("free_pipe_info");
+	EXPECT_TRUE(known(false, "free_pipe_info"));
+	EXPECT_EQ(unmatched(), "");
+	EXPECT_TRUE(known(true, "alloc_pipe_info"));
+	EXPECT_EQ(unmatched(), "pipe:alloc_pipe_info+0x10:1");
+	send(event(false, "free_pipe_info", kUser, 1));
+	EXPECT_FALSE(known(true, "alloc_pipe_info")); // the last one has been put
+	EXPECT_TRUE(rows().empty());
+}
+
+// A count has 24 bits in the word that is counted in without the lock.
+TEST_F(Audit, ACountThatIsFullIsCarried)
+{
+	constexpr s64 kHalf = s64{1} << 23;
+	get("alloc_pipe_info");
+	ReferencesLayout::word(kUser, at_.at("alloc_pipe_info") + 0x10, container_->index.value)
+	    .add(ReferencesLayout::kGet * (kHalf - 2));
+	EXPECT_TRUE(known(true, "alloc_pipe_info"));
+	EXPECT_FALSE(known(true, "alloc_pipe_info"));
+	EXPECT_EQ(rows()[0].gets, kHalf);
+	get("alloc_pipe_info");
+	EXPECT_TRUE(known(true, "alloc_pipe_info"));
+	ASSERT_EQ(rows().size(), 1u);
+	EXPECT_EQ(rows()[0].gets, kHalf + 2);
+	EXPECT_EQ(rows()[0].puts, 0);
+}
+
+// Who has read a row's word, and found the row to be the one meant, exchanges nothing once it is another's, though it
+// looks the same.
+TEST_F(Audit, TheWordOfARowThatBecameAnothersIsAnother)
+{
+	const u64 caller = at_.at("alloc_pipe_info") + 0x10;
+	const u64 other = kUser + 64 * u64{4099};
+	get("alloc_pipe_info");
+	Atomic<u64> &word = ReferencesLayout::word(kUser, caller, container_->index.value);
+	u64 seen = word.acquire();
+	send(event(false, "free_pipe_info", kUser, 1));
+	get("alloc_pipe_info", other);
+	ASSERT_EQ(&ReferencesLayout::word(other, caller, container_->index.value), &word)
+	    << "the row is not used again";
+	EXPECT_FALSE(word.compare_exchange(seen, seen + ReferencesLayout::kGet));
+	EXPECT_EQ(rows(other)[0].gets, 1);
+}
+
+// While one CPU counts an object's references without the lock, that one goes and its row becomes another's, again and
+// again: nothing of the first is found in the second.
+TEST_F(Audit, ARowThatBecomesAnothersHasNothingOfTheFirst)
+{
+	const u64 first = kUser;
+	const u64 second = kUser + 64 * u64{4099};
+	std::atomic<bool> over{false};
+	std::atomic<u64> counted{0};
+	std::thread other([&] {
+		host::set_cpu(1);
+		while (!over.load(std::memory_order_relaxed))
+			counted.fetch_add(known(true, "alloc_pipe_info", first), std::memory_order_relaxed);
+	});
+	int wrong = 0;
+	for (int i = 0; i < 2000 * kEffort || counted.load(std::memory_order_relaxed) == 0; ++i) {
+		get("alloc_pipe_info", first);
+		send(event(false, "free_pipe_info", first, 1));
+		get("alloc_pipe_info", second);
+		std::vector<ReferenceRow> all = rows(second);
+		wrong += all.size() != 1 || all[0].gets != 1;
+		send(event(false, "free_pipe_info", second, 1));
+	}
+	over.store(true);
+	other.join();
+	EXPECT_EQ(wrong, 0);
+	EXPECT_EQ(references.objects(), 0u);
+}
+
 // Four CPUs take and put references of eight objects; every one is counted, whoever drops what meanwhile.
 TEST_F(Audit, EveryEventCountsOnce)
 {
@@ -200,11 +303,14 @@ TEST_F(Audit, EveryEventCountsOnce)
 		threads.emplace_back([&, cpu] {
 			host::set_cpu(cpu);
 			for (int i = 0; i < rounds; ++i) {
-				get("alloc_pipe_info", kUser + 64 * (static_cast<u64>(i) % 8));
+				const u64 shared = kUser + 64 * (static_cast<u64>(i) % 8);
+				if (!known(true, "alloc_pipe_info", shared))
+					get("alloc_pipe_info", shared);
 				const u64 own = kUser + 4096 * (cpu + 1) + 64 * (static_cast<u64>(i) % 16);
 				get("prepare_creds", own);
 				send(event(false, "put_cred_rcu", own, 1));
-				put("free_pipe_info", kUser + 64 * (static_cast<u64>(i) % 8));
+				if (!known(false, "free_pipe_info", shared))
+					put("free_pipe_info", shared);
 			}
 		});
 	for (auto &thread : threads)

@@ -59,6 +59,27 @@ nothing_left_behind() {
 	still_counts
 }
 
+# Somebody is before us where references are watched: that is no reason not to load, and they are watched all the same.
+references_beside() {
+	local status=0
+	rmmod beancounter || return
+	load_test_module direct_user function=free_uid || status=1
+	echo "mark-$$-free_uid" >/dev/kmsg
+	insmod "$module" || status=1
+	log_since "mark-$$-free_uid" | grep 'free_uid: another direct user.* kprobe' || fail "the log does not say so" || status=1
+	start_container -- sh -c ': | :; exec sleep 61' || status=1
+	poll 60 pgrep -xf 'sleep 61' >/dev/null
+	expect_match "puts of pipes" '^[1-9]' "$(awk '/ free_pipe_info/ { print $8 }' "$proc/$CONTAINER_ID/references")" || status=1
+	expect_match "gets of pipes" '^[1-9]' "$(awk '/ alloc_pipe_info/ { print $7 }' "$proc/$CONTAINER_ID/references")" || status=1
+	kill -KILL "$(container_column "$CONTAINER_ID" init)"
+	wait "$CONTAINER_PID" 2>/dev/null
+	remove_cgroup
+	rmmod beancounter
+	unload_test_module direct_user
+	insmod "$module" || return
+	return "$status"
+}
+
 # Somebody comes later: it is he who is refused, and we count on.
 others_refused() {
 	if insmod "$test_modules/direct_user.ko" 2>/dev/null; then
@@ -97,11 +118,12 @@ beside_tracer() { # tracer
 need_module
 need_programs
 need_test_module direct_user
-ktap_plan 6
+ktap_plan 7
 ktap_test "sysctl kernel.ftrace_enabled=0 is refused" not_switched_off
 ktap_test "a later direct user is refused" others_refused
 ktap_test "beside the function tracer: clean" beside_tracer function
 ktap_test "beside function_graph: clean" beside_tracer function_graph
 ktap_test "an earlier direct user: not loaded, and the log says who" refused_when_late
 ktap_test "an earlier direct user of the last hook: nothing left behind" nothing_left_behind
+ktap_test "an earlier direct user of free_uid: loaded, and a kprobe watches it" references_beside
 ktap_end
