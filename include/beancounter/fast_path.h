@@ -21,6 +21,20 @@
 #define BC_CONTAINER_NS 0
 #define BC_CONTAINER_CELLS 8
 #define BC_CONTAINER_OWNER 16
+#define BC_CONTAINER_MODE 26
+#define BC_CONTAINER_ACCOUNTS 32
+#define BC_CONTAINER_OBJECTS 536
+#define BC_MODE_NEAR 2
+
+/* class Account (counter.h), one for each ByteKind first */
+#define BC_ACCOUNT_SIZE 56
+#define BC_ACCOUNT_HELD 0
+#define BC_ACCOUNT_MAXHELD 8
+#define BC_ACCOUNT_BARRIER 16
+#define BC_CELL_BYTES 48 /* where the bytes begin in a cell, and in what is added to it */
+
+/* class Containers (container.h) */
+#define BC_CONTAINERS_BY_INDEX 16
 
 /* struct Gates (bounds.h) */
 #define BC_GATES_SMALL 4
@@ -42,5 +56,6 @@
 #define BC_SLOT_BIRTH 16
 #define BC_SLOT_BIRTH_BITS 29
 #define BC_SLOT_ACCOUNT 45
+#define BC_SLOT_KIND_BITS 2 /* of the account, the lower ones */
 
 #endif

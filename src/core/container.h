@@ -77,7 +77,7 @@ struct Container {
 	u64 owner;		 // what all its slots have in common
 	OwnerIndex index;
 	Atomic<u8> mode; // Mode; written under BC_LOCK_CONTAINERS
-	Atomic<u8> gate; // kGate*: why its charges are asked before they are made
+	Atomic<u8> gate; // kGate*: what is in the way of its charges
 	Account accounts[kChargedRows];
 	Atomic<s64> objects[kByteKinds]; // the shared part, like the accounts' bytes
 	Atomic<Cells *> own_cells;	 // per-CPU, for its life; nullptr until there is memory
@@ -191,6 +191,7 @@ class Containers
 	void unhash(Container &c);
 	void set_rows(OwnerIndex owner, Cells *cells);
 
+	friend struct ContainersLayout;
 	Row *rows_ = nullptr; // Slot::kKinds for each owner
 	Row *none_ = nullptr;
 	Atomic<Container *> *by_index_ = nullptr;
@@ -206,6 +207,6 @@ class Containers
 	Atomic<u32> count_;
 };
 
-extern Containers containers;
+extern Containers containers asm("bc_containers");
 
 } // namespace bc
