@@ -58,7 +58,7 @@ std::string listed_module(const std::string &version, const std::string &module)
 	const std::string list = read_whole(file);
 	for (size_t at = 0; at < list.size();) {
 		const size_t end = std::min(list.find('\n', at), list.size());
-		const std::string path = list.substr(at, std::min(list.find(':', at), end) - at);
+		std::string path = list.substr(at, std::min(list.find(':', at), end) - at);
 		at = end + 1;
 		if (module_name(fs::path(path).filename()) == module)
 			return path;
@@ -252,9 +252,9 @@ std::string Symbols::module_file(const std::string &module) const
 	const std::string listed = listed_module(version, module);
 	if (!listed.ends_with(".ko")) // compressed ones are not read by binutils
 		return "";
+	const std::string place = fmt::format("/lib/modules/{}/{}", version, listed);
 	for (const std::string &file :
-	     {"/usr/lib/debug/lib/modules/" + version + "/" + listed + ".debug",
-	      "/usr/lib/debug/lib/modules/" + version + "/" + listed, "/lib/modules/" + version + "/" + listed}) {
+	     {fmt::format("/usr/lib/debug{}.debug", place), "/usr/lib/debug" + place, place}) {
 		if (exists(file))
 			return file;
 	}

@@ -19,8 +19,8 @@ struct box {
 
 bool box_new(struct box *box);
 /*
- * From here to box_leave() the current task is the container's. Returns what box_leave() wants. No assertion in between: one that
- * fails allocates, or ends the thread with the wrong pid.
+ * From here to box_leave() the current task is the container's. Returns what box_leave() wants. No assertion in
+ * between: one that fails allocates, or ends the thread with the wrong pid.
  */
 struct pid *box_enter(struct box *box);
 void box_leave(struct pid *own);
@@ -36,7 +36,7 @@ u32 price_of(const void *object); /* what it has to cost, told by its page */
 /* Counters and ledger agree with each other and with what the case knows. */
 #define EXPECT_HELD(test, box, n, b)                                                                                   \
 	do {                                                                                                           \
-		struct bct_sum __held = box_held(box), __recorded = box_recorded(box);                                         \
+		struct bct_sum __held = box_held(box), __recorded = box_recorded(box);                                 \
 		KUNIT_EXPECT_EQ(test, __held.objects, (s64)(n));                                                       \
 		KUNIT_EXPECT_EQ(test, __held.bytes, (s64)(b));                                                         \
 		KUNIT_EXPECT_EQ(test, __recorded.objects, (s64)(n));                                                   \
@@ -83,10 +83,10 @@ void close_box(struct kunit *test);
 
 #define BOX_SUITE(_name, _cases)                                                                                       \
 	struct kunit_suite _name##_suite = {                                                                           \
-		.name = "beancounter_" #_name,                                                                         \
-		.init = open_box,                                                                                      \
-		.exit = close_box,                                                                                     \
-		.test_cases = _cases,                                                                                  \
+	    .name = "beancounter_" #_name,                                                                             \
+	    .init = open_box,                                                                                          \
+	    .exit = close_box,                                                                                         \
+	    .test_cases = _cases,                                                                                      \
 	}
 
 extern struct kunit_suite allocations_suite, frees_suite, places_suite, stop_suite;

@@ -88,8 +88,10 @@ class Control:
             for group in container["leaks"]:
                 if group["verdict"] not in ("leaked", "held"):
                     continue
+                function = group["function"]
                 for verdict, test, site, reason in self.explained:
-                    if verdict == group["verdict"] and test.fullmatch(name) and site.match(group["function"]):
+                    if verdict == group["verdict"] and test.fullmatch(name) and (
+                            site.match(function) or site.match(f'{function} {group.get("details", "")}')):
                         if reason not in reasons:
                             reasons.append(reason)
                         break
@@ -123,7 +125,7 @@ class Control:
         verdict = check["verdict"] or "none"
         if verdict == "held" and not why:
             why = "let go of before the report was read"
-        if verdict == "leaked" and not why:
+        if verdict == "leaked" and not any(group["verdict"] == "leaked" for one in result["containers"] for group in one["leaks"]):
             why, known = "**UNEXPLAINED**: gone when the report was read", False
         if check["no_verdict"] or check["blind"]:
             why, known = f'**UNEXPLAINED**: {check["no_verdict"] or check["blind"]}', False

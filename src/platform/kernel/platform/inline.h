@@ -57,7 +57,8 @@ class PreemptOff
 	PreemptOff &operator=(const PreemptOff &) = delete;
 };
 
-// What a section that is about to begin may need of our own memory: on PREEMPT_RT none can be had in there (shim/pool.c).
+// What a section that is about to begin may need of our own memory: on PREEMPT_RT none can be had in there
+// (shim/pool.c).
 #if BC_PREEMPT_RT
 extern "C" int bc_pool_low;
 extern "C" bool bc_pool_fill(u32 gfp);
