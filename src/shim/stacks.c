@@ -29,6 +29,7 @@ static struct {
 	unsigned long start, end;
 } slab_ranges[ARRAY_SIZE(slab_functions)];
 static unsigned long slab_start = ~0ul, slab_end; /* of all of them: they lie in few files */
+static unsigned long own_start, own_end;
 static unsigned long rethook_trampoline;
 
 void bc_slab_ranges_init(void)
@@ -41,6 +42,8 @@ void bc_slab_ranges_init(void)
 		slab_start = min(slab_start, slab_ranges[i].start);
 		slab_end = max(slab_end, slab_ranges[i].end);
 	}
+	own_start = bc_text_start(THIS_MODULE);
+	own_end = bc_text_end(THIS_MODULE);
 	rethook_trampoline = bc_lookup("arch_rethook_trampoline");
 }
 
@@ -60,7 +63,7 @@ static bool in_allocator(unsigned long address)
 /* The allocator's, or a wrapper of ours around it: __kmalloc() is hooked and calls a function that is hooked, too. */
 static bool in_between(unsigned long address)
 {
-	return in_allocator(address) || within_module(address, THIS_MODULE);
+	return in_allocator(address) || (address >= own_start && address < own_end);
 }
 
 /* Where every page fault passes: the processor's, and get_user_pages(), which faults for itself. */
