@@ -238,7 +238,7 @@ void Survivors::keep_anchors()
 
 void Survivors::forget_copies()
 {
-	for (u32 i = 0; i < kMostScanned * 1024 / sizeof(u64); ++i)
+	for (u64 i = 0; i < u64{kMostScanned} * 1024 / sizeof(u64); ++i)
 		words_[i] = 0;
 }
 
