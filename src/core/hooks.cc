@@ -286,6 +286,7 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 		caller = bc_true_caller();
 	if (const auto all = static_cast<bc::u32>(count); __builtin_expect(all <= bc::kAtOnce, true)) {
 		bool done = false;
+		bc::platform::provide(gfp);
 		{
 			bc::platform::PreemptOff section;
 			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
