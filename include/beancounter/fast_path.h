@@ -22,13 +22,22 @@
 #define BC_CONTAINER_CELLS 8
 #define BC_CONTAINER_OWNER 16
 #define BC_CONTAINER_INDEX 24
+#define BC_CONTAINER_MODE 26
 #define BC_CONTAINER_GATE 27
+#define BC_CONTAINER_ACCOUNTS 32
+#define BC_CONTAINER_OBJECTS 536
+#define BC_MODE_NEAR 2
 #define BC_GATES_OF_PIECES 7 /* any but kGateLarge and kGateStacks */
 
-/* class Account, struct Cells (counter.h) */
+/* class Account (counter.h), one for each ByteKind first */
+#define BC_ACCOUNT_SIZE 56
 #define BC_ACCOUNT_HELD 0
 #define BC_ACCOUNT_MAXHELD 8
-#define BC_BYTES_AT 48
+#define BC_ACCOUNT_BARRIER 16
+#define BC_CELL_BYTES 48 /* where the bytes begin in a cell, and in what is added to it */
+
+/* class Containers (container.h) */
+#define BC_CONTAINERS_BY_INDEX 16
 
 /* struct Gates (bounds.h) */
 #define BC_GATES_SMALL 4
@@ -81,5 +90,6 @@
 #define BC_SLOT_ACCOUNT 45
 #define BC_ACCOUNT_SPECIAL 2 /* of four for each owner: a piece's; and where bc_free_cells has the container */
 #define BC_ACCOUNT_ITSELF 3
+#define BC_SLOT_KIND_BITS 2 /* of the account, the lower ones */
 
 #endif

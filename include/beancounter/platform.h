@@ -85,6 +85,8 @@ bool bc_cache_describe(const void *cache, bc_u32 *stride, bool *reclaimable, cha
 bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride);
 /* The return address of the first caller outside the slab allocator's own functions. any */
 bc_u64 bc_true_caller(void);
+/* The same, fast: from the place on the stack where the return address into one of them lies. any */
+bc_u64 bc_caller_above(const void *place);
 /* Whole stacks, from that caller on, by a number that is never 0. */
 bool bc_stacks_init(void);	  /* sleep: once, before the first is saved; false where there is no memory */
 bc_u32 bc_stack_save(bc_u32 gfp); /* any: the current task's; 0 without memory */

@@ -37,8 +37,8 @@ bool admit(const Wanted &wanted, Admission &admission, bool always)
 			Container *c = current_container();
 			if (c == nullptr)
 				return true;
-			const u8 gate = c->gate.relaxed() & static_cast<u8>(~kGateStacks);
-			if (!always && (wanted.large ? gate == 0 : (gate & ~kGateLarge) == 0))
+			const u8 gate = c->gate.relaxed();
+			if (!always && (gate & (wanted.large ? ~kGateStacks : kGateFailNth)) == 0)
 				return true;
 			const SiteIndex index = sites.intern(wanted.caller, wanted.cache);
 			if (!index || sites[index].special.is_unowned())
@@ -97,14 +97,14 @@ void settle(const Admission &admission, void *const *objects, s64 count, Address
 		record(c, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
 }
 
-bool admit_late(void *object, Address caller, CacheKey cache, u32 gfp)
+bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp)
 {
-	const Wanted wanted{caller, cache, 0, 1, ByteKind::kmemsize, gfp, true};
+	const Wanted wanted{caller, cache, 0, count, ByteKind::kmemsize, gfp, true};
 	Admission admission;
 	if (!admit(wanted, admission, true))
 		return false;
 	if (admission.c != nullptr)
-		settle(admission, &object, 1, caller, cache, gfp);
+		settle(admission, objects, count, caller, cache, gfp);
 	return true;
 }
 

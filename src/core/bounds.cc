@@ -33,7 +33,7 @@ void set_gate(Container &c, u8 bits)
 	const u8 before = c.gate.relaxed();
 	c.gate.set_relaxed(bits);
 	gates.any.add(static_cast<u32>((bits != 0) - (before != 0)));
-	gates.small.add(static_cast<u32>(((bits & ~kGateLarge) != 0) - ((before & ~kGateLarge) != 0)));
+	gates.small.add(static_cast<u32>(((bits & kGatesSmall) != 0) - ((before & kGatesSmall) != 0)));
 }
 
 void enter_near(Container &c)

@@ -15,8 +15,10 @@
 // three slacks below the barrier, so that all that CPUs add before they see the switch stays below it. A large object
 // never goes through a cell's back door: what is page-backed is always asked for before (hooks.cc).
 //
-// A charge that did not ask, its container being far, slept in the allocator, and finds it near when it comes to count,
-// asks then. If it is refused, its object goes back to the allocator, and nobody has seen it.
+// Small objects are made first, and asked for when they come to be counted: then their cache is known, and the answer
+// is nearly always yes. If it is no, the object goes back to the allocator, and nobody has seen it. Below the barrier
+// all charges are alike, whatever could refuse them: near, one compare-and-exchange is all that there is to ask
+// (charge.h).
 //
 // Who changes the mode: far -> switching anybody, near -> far the worker, both under BC_LOCK_CONTAINERS; switching ->
 // near flush() alone, after the grace period. A container with a switch under way is not evicted.
@@ -40,8 +42,11 @@ inline constexpr u8 kGatePieces = 2;  // a counted resource has a bound
 inline constexpr u8 kGateFailNth = 4; // fail_nth is armed
 inline constexpr u8 kGateLarge = 8;   // bytes have a bound: large objects ask first
 inline constexpr u8 kGateStacks = 16; // whole stacks are kept: nothing is asked for it
+// What a small object passes before it is made. The bounds themselves are asked afterwards: who is not far has no
+// cells, and a piece is none that a cell counts.
+inline constexpr u8 kGatesSmall = kGateFailNth | kGateStacks;
 
-// Containers with a gate, and those of them with one that small objects have to pass. The fast path looks at these.
+// Containers with a gate, and those of them with one of kGatesSmall. The wrappers look at these.
 struct Gates {
 	Atomic<u32> any;
 	Atomic<u32> small;

@@ -28,7 +28,8 @@ void count(Container &c, ByteKind kind, Stride stride, s64 objects)
 {
 	const s64 bytes = objects * s64{stride.value};
 	Cells *cells = c.cells.acquire();
-	if (cells == no_cells() || bytes > s64{kMostInCell} || bytes < -s64{kMostInCell}) {
+	if (cells == no_cells() || stride.value > kMostInCell || bytes > s64{kMostAtOnce} ||
+	    bytes < -s64{kMostAtOnce}) {
 		count_shared(c, kind, bytes, objects);
 		return;
 	}
@@ -36,17 +37,17 @@ void count(Container &c, ByteKind kind, Stride stride, s64 objects)
 		fold(c, kind, cells);
 }
 
-void uncharge_slowly(Slot slot)
+void uncharge_slowly(Slot slot, u32 objects)
 {
 	const Site &site = sites[slot.site()];
 	Container *c = containers.at(slot.owner());
 	if (c == nullptr) {
-		health.count(Loss::unknown);
+		health.count(Loss::unknown, objects);
 		return;
 	}
 	if (site.special.is_piece())
-		c->accounts[at(site.special.piece())].add(-1);
-	count(*c, site.kind, site.stride, -1);
+		c->accounts[at(site.special.piece())].add(-s64{objects});
+	count(*c, site.kind, site.stride, -s64{objects});
 }
 
 void uncharge_stale(Slot slot)
@@ -60,20 +61,59 @@ bool charge_slowly(Container &c, SiteIndex index, Address address, u32 gfp)
 	const Site &site = sites[index];
 	if (site.special.is_unowned())
 		return true;
-	if (c.mode.acquire() != static_cast<u8>(Mode::far))
+	if (c.mode.acquire() == static_cast<u8>(Mode::switching))
 		return false;
-	if (site.special.is_piece()) {
-		Account &account = c.accounts[at(site.special.piece())];
-		if (account.bounds().finite())
+	Account *pieces = site.special.is_piece() ? &c.accounts[at(site.special.piece())] : nullptr;
+	if (pieces != nullptr && !pieces->reserve(1, pieces->barrier()))
+		return false;
+	if (!count_near(c, site, 1)) {
+		if (c.mode.acquire() != static_cast<u8>(Mode::far)) {
+			if (pieces != nullptr)
+				pieces->add(-1);
 			return false;
-		account.add(1);
+		}
+		count(c, site.kind, site.stride, 1);
+		// Without cells there is no fold that would look.
+		if (__builtin_expect((c.gate.relaxed() & kGateLarge) != 0, false))
+			look_at_threshold(c, site.kind);
 	}
-	count(c, site.kind, site.stride, 1);
-	// Without cells there is no fold that would look.
-	if (__builtin_expect((c.gate.relaxed() & kGateLarge) != 0, false))
-		look_at_threshold(c, site.kind);
 	record(c, site, address, gfp);
 	return true;
+}
+
+namespace
+{
+
+// How many of `wanted` objects a cell takes at once; a stride is less than twice its shift.
+BC_HOT u32 at_once(Stride stride, u32 wanted)
+{
+	return stride.value * wanted <= kMostAtOnce ? wanted : kMostAtOnce >> (Ledger::shift_of(stride) + 1);
+}
+
+// Counts some, whose place is in no more than one step of a cell. False: a bound has to be asked.
+bool count_some(Container &c, const Site &site, u32 objects)
+{
+	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
+	const u64 amount = site.amount * objects;
+	if (__builtin_expect(!platform::percpu_add(cell, amount), true))
+		return true;
+	platform::percpu_add(cell, u64{0} - amount);
+	if (count_near(c, site, objects))
+		return true;
+	if (c.mode.acquire() != static_cast<u8>(Mode::far))
+		return false;
+	count(c, site.kind, site.stride, objects);
+	if ((c.gate.relaxed() & kGateLarge) != 0)
+		look_at_threshold(c, site.kind);
+	return true;
+}
+
+} // namespace
+
+void record_rest(Container &c, const Site &site, void *const *objects, u32 count, u32 gfp)
+{
+	for (u32 i = 0; i < count; ++i)
+		record(c, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
 }
 
 u32 charge_many(Container &c, void *const *objects, u32 count, Address caller, CacheKey cache, u32 gfp)
@@ -82,23 +122,20 @@ u32 charge_many(Container &c, void *const *objects, u32 count, Address caller, C
 	const Site &site = sites[index];
 	if (!index || (site.tag & Ledger::kTagMask) == Ledger::kNoTag)
 		return 0;
-	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
 	const Slot slot{site.slot, c.owner, platform::birth_now()};
-	// As many as a cell may get at once; a stride is less than twice its shift.
-	const u32 group = kMostInCell >> (Ledger::shift_of(site.stride) + 1);
-	Ledger::Run run;
+	// Near a bound all of them, or none: what is counted and then given back could refuse somebody else.
+	const bool near = c.mode.acquire() == static_cast<u8>(Mode::near);
+	const u32 group = near ? count : at_once(site.stride, count);
 	u32 done = 0;
 	while (done < count) {
 		const u32 end = count - done < group ? count : done + group;
-		const u64 amount = site.amount * (end - done);
-		if (__builtin_expect(platform::percpu_add(cell, amount), false)) {
-			platform::percpu_add(cell, u64{0} - amount);
+		if (!(near ? count_near(c, site, count) : count_some(c, site, end - done)))
 			break;
-		}
-		for (; done < end; ++done) {
-			const Address address{reinterpret_cast<u64>(objects[done])};
-			if (__builtin_expect(!bc_ledger.record_next(run, address, site.tag, slot), false))
-				record(c, site, address, gfp);
+		while (done < end) {
+			done += bc_ledger.record_together(&objects[done], end - done, site.tag, slot);
+			// What is in their way is seen to for four at most: it was one of them.
+			for (u32 i = 0; i < Ledger::kTogether && done < end; ++i, ++done)
+				record(c, site, Address{reinterpret_cast<u64>(objects[done])}, gfp);
 		}
 	}
 	return done;
@@ -114,43 +151,31 @@ class Together
 	~Together() { uncharge_all(); }
 	BC_HOT void add(Slot slot, u32 most)
 	{
-		if (__builtin_expect((slot.raw() & kSame) != same_ || count_ >= most, false))
+		if (__builtin_expect((slot.raw() & ~Slot::kBirthMask) != same_ || count_ >= most, false))
 			begin(slot);
 		++count_;
 	}
 
       private:
-	static constexpr u64 kSame = ~(((u64{1} << Slot::kBirthBits) - 1) << Slot::kBirthAt);
 	void begin(Slot slot)
 	{
 		uncharge_all();
-		same_ = slot.raw() & kSame;
+		same_ = slot.raw() & ~Slot::kBirthMask;
 		count_ = 0;
 	}
 	void uncharge_all()
 	{
-		if (count_ == 0)
-			return;
-		const Slot slot{same_};
-		u64 *cell = containers.cell_of(slot);
-		const u64 amount = bc_amounts[slot.site().value] * count_;
-		if (__builtin_expect(!platform::percpu_add(cell, u64{0} - amount), true))
-			return;
-		platform::percpu_add(cell, amount);
-		for (u32 i = 0; i < count_; ++i)
-			uncharge_slowly(slot);
+		if (count_ != 0)
+			uncharge_together(Slot{same_}, count_);
 	}
 	u64 same_ = 0;
 	u32 count_ = 0;
 };
 
-} // namespace
-
-void free_many(void *const *objects, u32 count)
+inline constexpr u32 kSingly = 16;
+// Each by itself.
+BC_HOT void free_singly(void *const *objects, u32 count, Ledger::Run &run, Together &together, bool exclusive)
 {
-	Ledger::Run run;
-	Together together;
-	const bool exclusive = bc_ledger.exclusive();
 	for (u32 i = 0; i < count; ++i) {
 		const Address address{reinterpret_cast<u64>(objects[i])};
 		bool other;
@@ -168,7 +193,34 @@ void free_many(void *const *objects, u32 count)
 		if (slot.empty())
 			continue;
 		place->set_relaxed(0);
-		together.add(slot, kMostInCell >> (run.shift() + 1));
+		together.add(slot, kMostAtOnce >> (run.shift() + 1));
+	}
+}
+
+} // namespace
+
+void free_many(void *const *objects, u32 count)
+{
+	Ledger::Run run;
+	Together together;
+	const bool exclusive = bc_ledger.exclusive();
+	for (u32 i = 0; i < count;) {
+		const u32 left = count - i;
+		const Address address{reinterpret_cast<u64>(objects[i])};
+		// As the first one is recorded, so are mostly those that follow.
+		u64 tag = 0;
+		if (const Slot same = bc_ledger.peek_in_array(address, tag); !same.empty() && !exclusive) {
+			const u32 most = at_once(sites[same.site()].stride, left);
+			if (const u32 taken = bc_ledger.take_together(&objects[i], most, tag, same); taken != 0) {
+				uncharge_together(same, taken);
+				i += taken;
+				continue;
+			}
+		}
+		// All kinds are more likely then to come than four of one.
+		const u32 some = left < kSingly ? left : kSingly;
+		free_singly(&objects[i], some, run, together, exclusive);
+		i += some;
 	}
 }
 

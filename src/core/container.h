@@ -80,7 +80,7 @@ struct Container {
 	u64 owner;		 // what all its slots have in common
 	OwnerIndex index;
 	Atomic<u8> mode; // Mode; written under BC_LOCK_CONTAINERS
-	Atomic<u8> gate; // kGate*: why its charges are asked before they are made
+	Atomic<u8> gate; // kGate*: what is in the way of its charges
 	Account accounts[kChargedRows];
 	Atomic<s64> objects[kByteKinds]; // the shared part, like the accounts' bytes
 	Atomic<Cells *> own_cells;	 // per-CPU, for its life; nullptr until there is memory
@@ -201,6 +201,7 @@ class Containers
 	void unhash(Container &c);
 	void set_rows(Container &c, Cells *cells);
 
+	friend struct ContainersLayout;
 	// Slot::kKinds for each owner. No slot is of the last kind: there is the container itself, where it has cells,
 	// for the frees that lower an account, too (trampolines.S).
 	static constexpr u32 kItself = Slot::kKinds - 1;
@@ -220,6 +221,6 @@ class Containers
 	Atomic<u32> count_;
 };
 
-extern Containers containers;
+extern Containers containers asm("bc_containers");
 
 } // namespace bc

@@ -9,9 +9,10 @@
 // says that the bytes are more than kBatch from zero, above or below. A charge is one add of one register (no lock
 // prefix, safe against interrupts) and a branch on its sign, and with the sign the cell is emptied into the account.
 //
-// Until that is done the sign stays, whatever interrupts: it takes another 2 x kBatch to lose it, and a softirq and the
-// interrupt on top of it add one object each, of at most kMostInCell, before they empty the cell themselves. Larger
-// objects are counted in the account at once.
+// Until that is done the sign stays, whatever interrupts: it takes another 2 x kBatch to lose it, and a task, a softirq
+// and the interrupt on top of it take away kMostAtOnce each at most, before they empty the cell themselves. Only tasks
+// charge, and a softirq for one (an accepted socket): what a cell hides is less than 2 x kBatch. Larger objects are
+// counted in the account at once.
 //
 // A container without cells has no_cells() instead, where every add shows a sign: who adds there takes it back, and
 // goes the long way. So nobody has to ask first.
@@ -30,12 +31,14 @@ namespace bc
 {
 
 inline constexpr s64 kBatch = s64{16} * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
-inline constexpr u32 kMostInCell = 4096;
+inline constexpr u32 kMostInCell = 4096;      // of one object
+inline constexpr u32 kMostAtOnce = 8192;      // of several that come or go together
 inline constexpr u32 kBytesAt = 48;
 inline constexpr u64 kMiddle = u64{1} << 62;
 inline constexpr u64 kNowhere = u64{3} << 62; // as far from both ends of the negative half: no_cells()
 static_assert(kMiddle >> kBytesAt == u64{kBatch}, "the sign says that the batch is passed");
-static_assert(3 * s64{kMostInCell} < kBatch, "a task, a softirq and an interrupt");
+static_assert(3 * s64{kMostAtOnce} < 2 * kBatch, "a task, a softirq and an interrupt");
+static_assert(s64{kMostAtOnce} + s64{kMostInCell} < kBatch, "a task, and what a softirq charges for one");
 
 struct Cells { // one CPU's
 	u64 packed[kByteKinds];
@@ -128,7 +131,7 @@ class Account
 
       private:
 	friend struct AccountLayout;
-	Atomic<s64> held_;    // known to trampolines.S, like the next
+	Atomic<s64> held_;    // the first three are known to trampolines.S
 	Atomic<s64> maxheld_; // of bytes exact within CPUs x kBatch: a peak inside the cells is not seen
 	Atomic<s64> barrier_;
 	Atomic<s64> limit_;

@@ -20,12 +20,17 @@
 // What trampolines.S believes.
 static_assert(offsetof(bc::Container, ns) == BC_CONTAINER_NS && offsetof(bc::Container, cells) == BC_CONTAINER_CELLS &&
 	      offsetof(bc::Container, owner) == BC_CONTAINER_OWNER &&
-	      offsetof(bc::Container, index) == BC_CONTAINER_INDEX && sizeof(bc::OwnerIndex) == 2);
+	      offsetof(bc::Container, index) == BC_CONTAINER_INDEX && sizeof(bc::OwnerIndex) == 2 &&
+	      offsetof(bc::Container, mode) == BC_CONTAINER_MODE &&
+	      offsetof(bc::Container, accounts) == BC_CONTAINER_ACCOUNTS &&
+	      offsetof(bc::Container, objects) == BC_CONTAINER_OBJECTS &&
+	      static_cast<int>(bc::Mode::near) == BC_MODE_NEAR && bc::kBytesAt == BC_CELL_BYTES);
 static_assert(offsetof(bc::Site, caller) == BC_SITE_CALLER && offsetof(bc::Site, cache) == BC_SITE_CACHE &&
 	      offsetof(bc::Site, amount) == BC_SITE_AMOUNT && offsetof(bc::Site, slot) == BC_SITE_SLOT &&
 	      offsetof(bc::Site, tag) == BC_SITE_TAG && offsetof(bc::Site, cell) == BC_SITE_CELL);
 static_assert(bc::Slot::kBirthAt == BC_SLOT_BIRTH && bc::Slot::kBirthBits == BC_SLOT_BIRTH_BITS &&
-	      bc::Slot::kAccountAt == BC_SLOT_ACCOUNT && bc::Slot::kSiteBits == 16);
+	      bc::Slot::kAccountAt == BC_SLOT_ACCOUNT && bc::Slot::kSiteBits == 16 &&
+	      bc::Slot::kKindBits == BC_SLOT_KIND_BITS);
 namespace bc
 {
 struct LedgerLayout {
@@ -33,9 +38,11 @@ struct LedgerLayout {
 		      offsetof(Ledger, top_) == BC_LEDGER_TOP && offsetof(Ledger, exclusive_) == BC_LEDGER_EXCLUSIVE);
 };
 struct AccountLayout {
-	static_assert(offsetof(Account, held_) == BC_ACCOUNT_HELD && offsetof(Account, maxheld_) == BC_ACCOUNT_MAXHELD);
+	static_assert(offsetof(Account, held_) == BC_ACCOUNT_HELD &&
+		      offsetof(Account, maxheld_) == BC_ACCOUNT_MAXHELD &&
+		      offsetof(Account, barrier_) == BC_ACCOUNT_BARRIER && sizeof(Account) == BC_ACCOUNT_SIZE);
 };
-static_assert(offsetof(Container, gate) == BC_CONTAINER_GATE && kBytesAt == BC_BYTES_AT &&
+static_assert(offsetof(Container, gate) == BC_CONTAINER_GATE &&
 	      BC_GATES_OF_PIECES == (kGateNear | kGatePieces | kGateFailNth));
 static_assert((BC_TAG_PIECE & Ledger::kTagMask) == Ledger::kNoTag && offsetof(Site, stride) == BC_SITE_STRIDE &&
 	      Slot::kSpecial == BC_ACCOUNT_SPECIAL);
@@ -51,6 +58,9 @@ struct ReferencesLayout {
 		      sizeof(Row) == 1u << BC_ROW_SHIFT);
 	static_assert(References::kPut == BC_ROW_PUT && References::kGet == BC_ROW_GET &&
 		      References::kFull == (u64{1} << BC_ROW_PUTS_FULL | u64{1} << BC_ROW_GETS_FULL));
+};
+struct ContainersLayout {
+	static_assert(offsetof(Containers, by_index_) == BC_CONTAINERS_BY_INDEX);
 };
 } // namespace bc
 static_assert(bc::kBirthJiffiesShift == 8, "the load at jiffies + 1");
@@ -84,7 +94,7 @@ extern "C" unsigned long bc_return_to_handler;
 // something that is not in the ledger.
 BC_COLD void *charged_late(void *object, CacheKey cache, unsigned long caller, Gfp gfp)
 {
-	if (!bc::admit_late(object, Address{caller}, cache, gfp)) {
+	if (!bc::admit_late(&object, 1, Address{caller}, cache, gfp)) {
 		bc_mem_free(object);
 		object = nullptr;
 	}
@@ -153,14 +163,6 @@ BC_COLD void *settled(const bc::Admission &admission, const bc::Wanted &wanted, 
 	return object;
 }
 
-// The whole of it for a container near its bound, where nothing else is in the way: see admit_plain().
-[[gnu::always_inline]] inline void *settled_plain(const bc::Plain &plain, void *object, Gfp gfp)
-{
-	bc::settle_plain(plain, object, real(object), gfp);
-	bc::platform::in_flight_leave();
-	return object;
-}
-
 BC_COLD void *settled_cache(const bc::Admission &admission, const bc::Wanted &wanted, void *object, const void *cache)
 {
 	return settled(admission, wanted, object, key(cache));
@@ -198,7 +200,8 @@ BC_COLD void *settled_cache(const bc::Admission &admission, const bc::Wanted &wa
 	return settled(admission, wanted, cache == nullptr ? nullptr : object, key(cache));
 }
 
-// ---- whole pages. The function hooked is the allocator's own, so the caller has to be looked for.
+// ---- whole pages. The function hooked is the allocator's own, so its caller is not who asked for the memory. What
+// stands for the caller here is where its address lies on the stack, from which that can be found.
 
 unsigned long pages_bytes(unsigned long size)
 {
@@ -208,10 +211,9 @@ unsigned long pages_bytes(unsigned long size)
 	return bytes;
 }
 
-// Of page-backed objects only a stack is known beforehand.
-Address pages_caller(unsigned long caller)
+Address pages_caller(unsigned long place)
 {
-	return Address{caller != 0 && bc::is_stack(caller) ? caller : bc_true_caller()};
+	return Address{bc::is_stack(place) ? place : bc_caller_above(reinterpret_cast<const void *>(place))};
 }
 
 [[gnu::noinline]] void *charged_pages(void *object, unsigned long size, unsigned long caller, Gfp gfp)
@@ -238,11 +240,8 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 
 // ---- many at a time
 
-[[gnu::noinline]] int charged_bulk(int count, const void *cache, unsigned long, void **objects, unsigned long caller,
-				   Gfp gfp)
+[[gnu::noinline]] int charged_slowly(int count, const void *cache, void **objects, unsigned long caller, Gfp gfp)
 {
-	if (__builtin_expect(count > 0 && caller == bc_return_to_handler, false))
-		caller = bc_true_caller();
 	for (int i = 0; i < count;) {
 		bool done = true;
 		bc::platform::provide(gfp);
@@ -254,20 +253,51 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 			const auto left = static_cast<bc::u32>(count - i);
 			i += static_cast<int>(bc::charge_many(*c, &objects[i], left < bc::kAtOnce ? left : bc::kAtOnce,
 							      Address{caller}, key(cache), gfp));
+			// Near a bound the rest is asked for at once.
 			if (i < count)
-				done = bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller},
+				done = c->mode.relaxed() != static_cast<bc::u8>(bc::Mode::near) &&
+				       bc::charge(*c, Address{reinterpret_cast<bc::u64>(objects[i])}, Address{caller},
 						  key(cache), gfp);
 		}
-		if (__builtin_expect(!done, false) && !bc::admit_late(objects[i], Address{caller}, key(cache), gfp)) {
+		if (__builtin_expect(done, true)) {
+			++i;
+			continue;
+		}
+		if (!bc::admit_late(&objects[i], count - i, Address{caller}, key(cache), gfp)) {
 			// All or none: frees uncharge those that were charged.
 			for (int n = 0; n < count; ++n)
 				bc_mem_free(objects[n]);
 			count = 0;
 		}
-		++i;
+		break;
 	}
 	bc::platform::in_flight_leave();
 	return count;
+}
+
+[[gnu::noinline]] int charged_bulk(int count, const void *cache, unsigned long, void **objects, unsigned long caller,
+				   Gfp gfp)
+{
+	if (__builtin_expect(count <= 0, false)) {
+		bc::platform::in_flight_leave();
+		return count;
+	}
+	if (__builtin_expect(caller == bc_return_to_handler, false))
+		caller = bc_true_caller();
+	if (const auto all = static_cast<bc::u32>(count); __builtin_expect(all <= bc::kAtOnce, true)) {
+		bool done = false;
+		bc::platform::provide(gfp);
+		{
+			bc::platform::PreemptOff section;
+			if (bc::Container *c = bc::current_container(); __builtin_expect(c != nullptr, true))
+				done = bc::charge_together(*c, objects, all, Address{caller}, key(cache), gfp);
+		}
+		if (__builtin_expect(done, true)) {
+			bc::platform::in_flight_leave();
+			return count;
+		}
+	}
+	return charged_slowly(count, cache, objects, caller, gfp);
 }
 
 BC_COLD bc::Wanted want_bulk(const void *cache, unsigned long count, void **, unsigned long caller, Gfp gfp)
@@ -283,7 +313,14 @@ BC_COLD int settled_bulk(const bc::Admission &admission, const bc::Wanted &wante
 	return count;
 }
 
-inline unsigned long caller() { return reinterpret_cast<unsigned long>(__builtin_return_address(0)); }
+[[gnu::always_inline]] inline unsigned long caller()
+{
+	return reinterpret_cast<unsigned long>(__builtin_return_address(0));
+}
+#define BC_FROM_cache caller()
+#define BC_FROM_by_page caller()
+#define BC_FROM_bulk caller()
+#define BC_FROM_pages (reinterpret_cast<unsigned long>(__builtin_dwarf_cfa()) - sizeof(void *))
 
 } // namespace
 
@@ -312,6 +349,11 @@ void bc_free_object(const void *object)
 
 void bc_free_bulk(unsigned long count, void **objects)
 {
+	if (__builtin_expect(count - 1 < bc::kAtOnce, true)) {
+		bc::platform::PreemptOff section;
+		if (__builtin_expect(bc::free_together(objects, static_cast<bc::u32>(count)), true))
+			return;
+	}
 	while (count != 0) {
 		bc::platform::PreemptOff section;
 		const auto some = static_cast<bc::u32>(count < bc::kAtOnce ? count : bc::kAtOnce);
@@ -323,10 +365,10 @@ void bc_free_bulk(unsigned long count, void **objects)
 
 // ---- allocations
 //
-// BC_WRAP(ret, name, params, args, site, gate, family, of): `site` is the caller's address; `gate` says which gates
-// (bounds.h) send it into the gated half, which asks the bounds before it calls the original; `family` and `of` are how
-// the object's cache is known: by its pointer, by its page, by its size in pages. BC_GATED is the gated half alone, of
-// a wrapper in trampolines.S, which jumps to it with everything as it was at its own entry.
+// BC_WRAP(ret, name, params, args, site, gate, family, of): `site` is the caller's address, or tells it; `gate` says
+// which gates (bounds.h) send it into the gated half, which asks the bounds before it calls the original; `family` and
+// `of` are how the object's cache is known: by its pointer, by its page, by its size in pages. BC_GATED is the gated
+// half alone, of a wrapper in trampolines.S, which jumps to it with everything as it was at its own entry.
 
 #define BC_GATED_HALF(name, args, site, family, of)                                                                    \
 	{                                                                                                              \
@@ -349,23 +391,13 @@ void bc_free_bulk(unsigned long count, void **objects)
 		[[maybe_unused]] const unsigned long from = caller();                                                  \
 		BC_GATED_HALF(name, BC_P(args), site, family, of)                                                      \
 	}
-#define BC_GATED_CACHE(name, params, args, site)                                                                       \
-	BC_BODY(void *, name, params);                                                                                 \
-	BC_COLD static void *bc_long_##name([[maybe_unused]] unsigned long from, params)                               \
-	    BC_GATED_HALF(name, BC_P(args), site, cache, s) void *bc_gated_##name(params)                              \
-	{                                                                                                              \
-		[[maybe_unused]] const unsigned long from = caller();                                                  \
-		const bc::Plain plain = bc::admit_plain(Address{site}, key(s), gfp);                                   \
-		if (__builtin_expect(plain.c == nullptr, false))                                                       \
-			return bc_long_##name(from, args);                                                             \
-		return settled_plain(plain, __SCT__bc_body_##name(args), gfp);                                         \
-	}
+#define BC_GATED_CACHE(name, params, args, site) BC_GATED(name, BC_P(params), BC_P(args), site, cache, s)
 #define BC_WRAP(ret, name, params, args, site, gate, family, of)                                                       \
 	BC_BODY(ret, name, params);                                                                                    \
 	BC_COLD static ret bc_gated_##name([[maybe_unused]] unsigned long from, params)                                \
 	    BC_GATED_HALF(name, BC_P(args), site, family, BC_P(of)) ret bc_wrap_##name(params)                         \
 	{                                                                                                              \
-		[[maybe_unused]] const unsigned long from = caller();                                                  \
+		[[maybe_unused]] const unsigned long from = BC_FROM_##family;                                          \
 		bc::platform::in_flight_enter();                                                                       \
 		if (__builtin_expect(bc::gates.gate.relaxed() != 0, false))                                            \
 			return bc_gated_##name(from, args);                                                            \
@@ -402,7 +434,7 @@ BC_BY_PAGE(__kmalloc_node_noprof, BC_P(unsigned long size, BC_BUCKET_PARAM Gfp g
 BC_BY_PAGE(__kmalloc_node_track_caller_noprof,
 	   BC_P(unsigned long size, BC_BUCKET_PARAM Gfp gfp, int node, unsigned long caller_arg),
 	   BC_P(size, BC_BUCKET_ARG gfp, node, caller_arg), caller_arg)
-BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any,
+BC_WRAP(void *, ___kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), from, any,
 	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk_noprof, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
 	BC_P(s, gfp, count, objects), from, small, bulk, BC_P(s, count, objects))
@@ -414,8 +446,8 @@ BC_GATED_CACHE(kmem_cache_alloc_lru, BC_P(Cache *s, void *lru, Gfp gfp), BC_P(s,
 BC_GATED_CACHE(kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node), BC_P(s, gfp, node), from)
 BC_GATED_CACHE(__kmem_cache_alloc_node, BC_P(Cache *s, Gfp gfp, int node, unsigned long size, unsigned long caller_arg),
 	       BC_P(s, gfp, node, size, caller_arg), caller_arg)
-BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), 0, any, pages,
-	size)
+BC_WRAP(void *, __kmalloc_large_node, BC_P(unsigned long size, Gfp gfp, int node), BC_P(size, gfp, node), from, any,
+	pages, size)
 BC_WRAP(int, kmem_cache_alloc_bulk, BC_P(Cache *s, Gfp gfp, unsigned long count, void **objects),
 	BC_P(s, gfp, count, objects), from, small, bulk, BC_P(s, count, objects))
 

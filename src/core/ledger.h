@@ -112,18 +112,6 @@ class Ledger
 		Atomic<u64> *array_ = nullptr; // nullptr: nothing is recorded there, or it is no array
 		Atomic<u64> *place(u64 address) { return &array_[(address - page_) >> shift_]; }
 	};
-	// What record() does where it is a store: an array with this tag, and an empty place. The run and the objects
-	// of one section.
-	BC_HOT bool record_next(Run &run, Address address, u64 tag, Slot slot)
-	{
-		if (!find_next(run, address, tag))
-			return false;
-		Atomic<u64> *place = run.place(address.value);
-		if (__builtin_expect(place->relaxed() != 0, false))
-			return false;
-		place->release(slot.raw());
-		return true;
-	}
 	// The place of the object at `address`, if it has one in an array; with `other` set the long way is to be gone.
 	// Clearing it takes the object, but not while somebody claims: exclusive().
 	BC_HOT Atomic<u64> *find_place(Run &run, Address address, bool &other)
@@ -134,6 +122,56 @@ class Ledger
 		return run.array_ == nullptr ? nullptr : run.place(address.value);
 	}
 	bool exclusive() const { return exclusive_.relaxed() != 0; }
+
+	// Objects that came, or go, together, in a ledger that is flat: how many of the first `count`, in fours from
+	// the first on, the rest being left as it is; a run of four is looked at whole before anything is changed. The
+	// loops are in assembly once more (src/shim/together.S). Addresses are the allocator's own, which finds each
+	// one's page as is done here.
+	//
+	// Records one slot for each, where there is an array with this tag, and an empty place.
+	u32 record_together(void *const *objects, u32 count, u64 tag, Slot slot)
+	{
+		if constexpr (platform::kTogether)
+			return platform::bc_record_together(objects, count, tag, slot.raw());
+		return fours(objects, count, tag, [slot](auto &places) {
+			u64 any = 0;
+			for (Atomic<u64> *place : places)
+				any |= place->relaxed();
+			if (any != 0)
+				return false;
+			for (Atomic<u64> *place : places)
+				place->release(slot.raw());
+			return true;
+		});
+	}
+	// Takes them, where the arrays have this tag, and all slots agree with `same` in what uncharging wants to know.
+	// Not while somebody claims: exclusive().
+	u32 take_together(void *const *objects, u32 count, u64 tag, Slot same)
+	{
+		if constexpr (platform::kTogether)
+			return platform::bc_take_together(objects, count, tag, same.raw());
+		return fours(objects, count, tag, [same](auto &places) {
+			u64 other = 0;
+			for (Atomic<u64> *place : places)
+				other |= place->relaxed() ^ same.raw();
+			if ((other & ~Slot::kBirthMask) != 0)
+				return false;
+			for (Atomic<u64> *place : places)
+				place->set_relaxed(0);
+			return true;
+		});
+	}
+	static constexpr u32 kTogether = 4;
+	// What is recorded for an object in an array, and the tag of that: what take_together() wants of the first.
+	BC_HOT Slot peek_in_array(Address address, u64 &tag) const
+	{
+		const u64 page = platform::page_index(address.value);
+		const u64 seen = page < limit_ ? word_of(page).acquire() : 0;
+		if (!is_array(seen))
+			return Slot{};
+		tag = seen & kTagMask;
+		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(tag)].relaxed()};
+	}
 
 	// Takes what is recorded for the object at `address`; empty for what nobody charged.
 	BC_HOT Slot take(Address address)
@@ -233,6 +271,7 @@ class Ledger
 	static constexpr u64 kTagMask = BC_WORD_TAG; // arrays are aligned to 64: the low bits hold the tag
 	static constexpr u64 kNoTag = kTagMask;	     // that no array has
 	static constexpr u64 tag_of(u32 shift) { return shift < kPageShift ? BC_WORD_ARRAY | shift : kNoTag; }
+	static constexpr u32 shift_in(u64 tag) { return tag & (BC_WORD_ARRAY - 1); }
 
 	static constexpr u32 shift_of(Stride stride)
 	{
@@ -246,7 +285,6 @@ class Ledger
 
       private:
 	static constexpr bool is_array(u64 word) { return (word & BC_WORD_ARRAY) != 0; }
-	static constexpr u32 shift_in(u64 word) { return word & (BC_WORD_ARRAY - 1); }
 	static constexpr u64 rotated(Slot slot) { return slot.raw() << 6 | slot.raw() >> 58; }
 	static constexpr Slot unrotated(u64 word) { return Slot{word >> 6 | word << 58}; }
 	Atomic<u64> &word_of(u64 page) const
@@ -265,15 +303,23 @@ class Ledger
 		run.shift_ = shift_in(seen);
 		return seen == 0 || is_array(seen);
 	}
-	BC_HOT bool find_next(Run &run, Address address, u64 tag) const
+	template <class Visit> u32 fours(void *const *objects, u32 count, u64 tag, Visit &&visit) const
 	{
-		if (__builtin_expect(address.value - run.page_ < kPageSize, true))
-			return true;
-		look_up(run, address);
-		if (run.array_ != nullptr && (run.shift_ | BC_WORD_ARRAY) == tag)
-			return true;
-		run.page_ = 1;
-		return false;
+		u32 done = 0;
+		for (; flat_ != nullptr && count - done >= kTogether; done += kTogether) {
+			Atomic<u64> *places[kTogether];
+			for (u32 i = 0; i < kTogether; ++i) {
+				const u64 address = reinterpret_cast<u64>(objects[done + i]);
+				const u64 page = platform::page_index(address);
+				const u64 seen = page < limit_ ? flat_[page].acquire() : 0;
+				if ((seen & kTagMask) != tag)
+					return done;
+				places[i] = &array_of(seen)[(address & (kPageSize - 1)) >> shift_in(tag)];
+			}
+			if (!visit(places))
+				return done;
+		}
+		return done;
 	}
 	static bool writable(Atomic<u64> &word) { return &word < zero_chunk() || &word >= zero_chunk() + kChunkWords; }
 	static Atomic<u64> *array_of(u64 word)

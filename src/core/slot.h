@@ -26,6 +26,7 @@ class Slot
 	static constexpr u32 kOwnerBits = 16;
 	static constexpr u32 kBirthAt = kSiteBits;
 	static constexpr u32 kAccountAt = kBirthAt + kBirthBits;
+	static constexpr u64 kBirthMask = ((u64{1} << kBirthBits) - 1) << kBirthAt;
 	static constexpr u32 kOwnerAt = kAccountAt + kKindBits;
 	// Kinds: a ByteKind, or this one, whose frees have to look at the site.
 	static constexpr u32 kSpecial = 2;

@@ -64,6 +64,9 @@ struct bc_kmem_cache {
 
 #if BC_KERNEL_6_12
 
+#define bc_text_start(mod) ((unsigned long)(mod)->mem[MOD_TEXT].base)
+#define bc_text_end(mod) (bc_text_start(mod) + (mod)->mem[MOD_TEXT].size)
+
 /* the first argument of inode_operations.permission */
 #define bc_idmap struct mnt_idmap
 
@@ -73,6 +76,9 @@ struct bc_kmem_cache {
 #define bc_unregister_direct(ops, addr) unregister_ftrace_direct(ops, addr, true)
 
 #else
+
+#define bc_text_start(mod) ((unsigned long)(mod)->core_layout.base)
+#define bc_text_end(mod) (bc_text_start(mod) + (mod)->core_layout.text_size)
 
 #define bc_idmap struct user_namespace
 

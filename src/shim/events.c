@@ -285,13 +285,8 @@ static int on_module(struct notifier_block *block, unsigned long state, void *da
 {
 	struct module *mod = data;
 
-	if (state == MODULE_STATE_GOING) {
-#if BC_KERNEL_6_12
-		bc_text_going((u64)mod->mem[MOD_TEXT].base, (u64)mod->mem[MOD_TEXT].base + mod->mem[MOD_TEXT].size);
-#else
-		bc_text_going((u64)mod->core_layout.base, (u64)mod->core_layout.base + mod->core_layout.text_size);
-#endif
-	}
+	if (state == MODULE_STATE_GOING)
+		bc_text_going(bc_text_start(mod), bc_text_end(mod));
 	return NOTIFY_OK;
 }
 

@@ -6,6 +6,8 @@
 #include <linux/stackdepot.h>
 #include <linux/stacktrace.h>
 
+#include <asm/unwind.h>
+
 #include "shim.h"
 
 /*
@@ -26,13 +28,42 @@ static const char *const slab_functions[] = {
 static struct {
 	unsigned long start, end;
 } slab_ranges[ARRAY_SIZE(slab_functions)];
+static unsigned long slab_start = ~0ul, slab_end; /* of all of them: they lie in few files */
+static unsigned long own_start, own_end;
+static unsigned long rethook_trampoline;
 
 void bc_slab_ranges_init(void)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(slab_functions); i++)
-		bc_lookup_range(slab_functions[i], &slab_ranges[i].start, &slab_ranges[i].end);
+	for (i = 0; i < ARRAY_SIZE(slab_functions); i++) {
+		if (!bc_lookup_range(slab_functions[i], &slab_ranges[i].start, &slab_ranges[i].end))
+			continue;
+		slab_start = min(slab_start, slab_ranges[i].start);
+		slab_end = max(slab_end, slab_ranges[i].end);
+	}
+	own_start = bc_text_start(THIS_MODULE);
+	own_end = bc_text_end(THIS_MODULE);
+	rethook_trampoline = bc_lookup("arch_rethook_trampoline");
+}
+
+static bool in_allocator(unsigned long address)
+{
+	unsigned int r;
+
+	if (address < slab_start || address >= slab_end)
+		return false;
+	for (r = 0; r < ARRAY_SIZE(slab_ranges); r++) {
+		if (address >= slab_ranges[r].start && address < slab_ranges[r].end)
+			return true;
+	}
+	return false;
+}
+
+/* The allocator's, or a wrapper of ours around it: __kmalloc() is hooked and calls a function that is hooked, too. */
+static bool in_between(unsigned long address)
+{
+	return in_allocator(address) || (address >= own_start && address < own_end);
 }
 
 /* Where every page fault passes: the processor's, and get_user_pages(), which faults for itself. */
@@ -62,7 +93,7 @@ int bc_fault_ranges_init(void)
 /*
  * By the stack, and only when a charge is about to be refused: a hook on handle_mm_fault() and its return would cost every fault
  * of every task of the host, for a flag that only a container at its limit needs, and has no place in the task to keep it. A walk
- * is some 8,000 guest instructions: what kmalloc_16k costs more than kmalloc_4k in tests/selftest/cost.sh, for looking for its caller.
+ * is some 8,000 guest instructions.
  */
 bool bc_in_page_fault(void)
 {
@@ -86,16 +117,10 @@ bool bc_in_page_fault(void)
 /* The allocator's functions and ours lie between its caller and us: the frame of the first one who is neither. */
 static unsigned int first_outside(const unsigned long *entries, unsigned int n)
 {
-	unsigned int i, r;
+	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		if (within_module(entries[i], THIS_MODULE))
-			continue;
-		for (r = 0; r < ARRAY_SIZE(slab_ranges); r++) {
-			if (entries[i] >= slab_ranges[r].start && entries[i] < slab_ranges[r].end)
-				break;
-		}
-		if (r == ARRAY_SIZE(slab_ranges))
+		if (!in_between(entries[i]))
 			return i;
 	}
 	return n;
@@ -112,6 +137,93 @@ u64 bc_true_caller(void)
 		first = first_outside(entries, n);
 	}
 	return first < n ? entries[first] : n ? entries[n - 1] : 0;
+}
+
+/*
+ * How far above a return address into one of the allocator's functions that function's own return address lies. Where in its frame a
+ * function makes a call is the compiler's choice, once and for all; so the unwinder, which knows, is asked once. A step is the
+ * address, less the 16 bits that all of them have in common, and the distance in words.
+ */
+#define STEPS 64 /* of few: each function of the allocator has one or two such calls */
+#define PROBES 4
+static u64 steps[STEPS];
+
+static unsigned int first_step(unsigned long address)
+{
+	return (address ^ address >> 6) % STEPS;
+}
+
+static unsigned int step_from(unsigned long address)
+{
+	unsigned int i, first = first_step(address);
+
+	for (i = 0; i < PROBES; i++) {
+		u64 step = READ_ONCE(steps[(first + i) % STEPS]);
+
+		if ((step ^ (u64)address << 16) <= U16_MAX)
+			return (u16)step;
+		if (!step)
+			break;
+	}
+	return 0;
+}
+
+#ifdef CONFIG_UNWINDER_ORC
+static void learn_step(unsigned long address, unsigned long words)
+{
+	unsigned int i, first = first_step(address);
+
+	/* Two at the same time learn the same; where one is overwritten it is learnt again. */
+	for (i = 0; i < PROBES && words <= U16_MAX; i++) {
+		if (!READ_ONCE(steps[(first + i) % STEPS])) {
+			WRITE_ONCE(steps[(first + i) % STEPS], (u64)address << 16 | words);
+			break;
+		}
+	}
+}
+
+static void learn_steps(const unsigned long *place)
+{
+	const unsigned long *before = NULL;
+	unsigned long address = 0;
+	struct unwind_state state;
+
+	for (unwind_start(&state, current, NULL, NULL); !unwind_done(&state) && !unwind_error(&state);
+	     unwind_next_frame(&state)) {
+		const unsigned long *at = (const unsigned long *)state.sp - 1;
+
+		if (before && !state.regs && at > before && !step_from(address))
+			learn_step(address, at - before);
+		if (!before && at != place)
+			continue;
+		before = at;
+		address = unwind_get_return_address(&state);
+		/* a tracer's address in its place is no key */
+		if (state.regs || READ_ONCE_NOCHECK(*at) != address || !in_between(address))
+			break;
+	}
+}
+#else
+static void learn_steps(const unsigned long *place)
+{
+}
+#endif
+
+u64 bc_caller_above(const void *place)
+{
+	const unsigned long *at = place;
+	unsigned long address = READ_ONCE_NOCHECK(*at);
+	unsigned int step;
+
+	while ((step = step_from(address)) != 0) {
+		at += step;
+		address = READ_ONCE_NOCHECK(*at);
+	}
+	if (in_between(address))
+		learn_steps(place);
+	else if (at != place && address != bc_return_to_handler && address != rethook_trampoline)
+		return address;
+	return bc_true_caller();
 }
 
 /* ---- whole stacks, kept in the kernel's stack depot: each once, and for ever */

@@ -78,7 +78,7 @@ SYM_FUNC_END(\trampoline)
 .macro bc_call_body fn, gfp, caller
 	incq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
 	cmpl	$0, bc_gates + BC_GATES_SMALL(%rip)
-	jne	bc_gated_\fn		/* asks the bounds first; everything is as at the entry */
+	jne	bc_gated_\fn		/* a refusal on purpose, whole stacks; everything is as at the entry */
 	.ifnc	\caller, stack
 	push	\caller
 	.endif
@@ -212,7 +212,7 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 
 	/* the bytes as always, then the piece: Account::add() */
 	mov	bc_sites + BC_SITE_STRIDE(%rdi), %edx
-	shl	$BC_BYTES_AT, %rdx
+	shl	$BC_CELL_BYTES, %rdx
 	inc	%rdx
 	movzbl	%ch, %esi
 	add	BC_CONTAINER_CELLS(%r9), %rsi
@@ -305,6 +305,8 @@ bc_begin bc_charge_\kind
 	add	%rdx, %gs:(%rcx)
 	js	.Lback_\@
 
+	/* the slot */
+.Lcounted_\@:
 	bc_make_slot
 	mov	%rcx, (%r8, %r10, 8)
 
@@ -313,10 +315,51 @@ bc_begin bc_charge_\kind
 	RET
 
 .Lother_\@:
-	bc_charge_other \kind, .Lback_\@, .Lslow_\@, .Ldue_\@
+	bc_charge_other \kind, .Lundo_\@, .Lslow_\@, .Ldue_\@
 
+.Lundo_\@:
+	sub	%rdx, %gs:(%rcx)
+	jmp	.Lask_\@
+
+	/*
+	 * count_near(): near a bound it is the account that counts, below the barrier. The site's cell tells the kind, by
+	 * the word; of each kind there is an account, and a number of objects.
+	 */
 .Lback_\@:
 	sub	%rdx, %gs:(%rcx)
+	cmpb	$BC_MODE_NEAR, BC_CONTAINER_MODE(%r9)
+	jne	.Lask_\@
+	shr	$BC_CELL_BYTES, %rdx
+	push	%rsi
+	push	%rax
+	imul	$(BC_ACCOUNT_SIZE / 8), bc_sites + BC_SITE_CELL(%rdi), %rsi
+	mov	BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_HELD(%r9, %rsi), %rax
+.Lagain_\@:
+	lea	(%rax, %rdx), %rcx
+	cmp	BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_BARRIER(%r9, %rsi), %rcx
+	jg	.Lover_\@
+	lock cmpxchg %rcx, BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_HELD(%r9, %rsi)
+	jne	.Lagain_\@
+	mov	BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_MAXHELD(%r9, %rsi), %rax
+	cmp	%rcx, %rax
+	jl	.Lpeak_\@
+.Lpeaked_\@:
+	mov	bc_sites + BC_SITE_CELL(%rdi), %rsi
+	lock incq BC_CONTAINER_OBJECTS(%r9, %rsi)
+	pop	%rax
+	pop	%rsi
+	jmp	.Lcounted_\@
+.Lpeak_\@:
+	lock cmpxchg %rcx, BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_MAXHELD(%r9, %rsi)
+	je	.Lpeaked_\@
+	cmp	%rcx, %rax
+	jl	.Lpeak_\@
+	jmp	.Lpeaked_\@
+
+.Lover_\@:
+	pop	%rax
+	pop	%rsi
+.Lask_\@:
 	mov	bc_sites + BC_SITE_CALLER(%rdi), %rdx
 .Lslow_\@:
 	bc_section_end .Lcharged_\@	/* has a section of its own, whose end sees what is due */
@@ -350,21 +393,21 @@ SYM_FUNC_END(bc_charge_\kind)
 .endm
 
 /*
- * The end of a free whose slot, at (%rax, %rdx, 8), is that of a piece, as bc_charge_other has it: jumps to \done then. Does nothing
- * where it is none, or its container has no cells. The slot's account is in %r10, the amount in %rcx.
+ * The end of a free whose slot, at (%rax, %rdx, 8), is that of a piece, as bc_charge_other has it: jumps to \done then, or, if its
+ * container has no cells, to \core. Does nothing where it is none. The slot's account is in %r10, the amount in %rcx.
  */
-.macro bc_free_piece done
+.macro bc_free_piece done, core
 	test	$BC_ACCOUNT_SPECIAL, %r10b
 	jz	.Lno_\@
 	movzwl	(%rax, %rdx, 8), %r11d
 	shl	$BC_SITE_SHIFT, %r11d
 	cmpb	$0, bc_sites + BC_SITE_PIECE_TAG(%r11)
-	je	.Lno_\@
+	je	\core
 	mov	bc_free_cells(%rip), %r9
 	lea	-8 * BC_ACCOUNT_SPECIAL(%r9, %r10, 8), %r10	/* the owner's row */
 	mov	8 * BC_ACCOUNT_ITSELF(%r10), %r9
 	test	%r9, %r9
-	jz	.Lno_\@
+	jz	\core
 	movzbl	bc_sites + BC_SITE_PIECE_CELL(%r11), %r8d
 	mov	(%r10, %r8), %r8
 	sub	%rcx, %gs:(%r8)
@@ -375,6 +418,7 @@ SYM_FUNC_END(bc_charge_\kind)
 	jmp	\done
 .Lback_\@:
 	add	%rcx, %gs:(%r8)
+	jmp	\core
 .Lno_\@:
 .endm
 
@@ -386,7 +430,8 @@ SYM_FUNC_END(bc_charge_\kind)
  * The slot is read, its account counted down, and the place cleared: nobody else writes it (ledger.h). While somebody takes
  * objects out of the ledger, bc_free_cells has none but such cells as show a sign, and so has a container that has lost its
  * own, and the account of a slot whose site is not plain. Then the count is taken back, and where nobody takes objects, which is
- * looked at within the section as take() does, the place is cleared and the core gives back what the slot stands for.
+ * looked at within the section as take() does, the place is cleared, and what the slot stands for is given back: here to the
+ * account of a container near its bound, as count_shared() does, else by the core.
  */
 .macro bc_free fn, kind, object, low, second
 bc_begin bc_tramp_\kind\()_\fn
@@ -424,7 +469,24 @@ bc_begin bc_tramp_\kind\()_\fn
 	add	%rcx, %gs:(%r11)
 	cmpl	$0, bc_ledger + BC_LEDGER_EXCLUSIVE(%rip)
 	jne	.Lslow_\@
-	bc_free_piece .Ldone_\@
+	bc_free_piece .Ldone_\@, .Lcore_\@
+	shr	$BC_CELL_BYTES, %rcx	/* 0: not plain */
+	jz	.Lcore_\@
+	mov	%r10, %r8
+	shr	$BC_SLOT_KIND_BITS, %r8
+	mov	bc_containers + BC_CONTAINERS_BY_INDEX(%rip), %r11
+	mov	(%r11, %r8, 8), %r11
+	test	%r11, %r11
+	jz	.Lcore_\@
+	cmpb	$BC_MODE_NEAR, BC_CONTAINER_MODE(%r11)
+	jne	.Lcore_\@
+	movq	$0, (%rax, %rdx, 8)
+	and	$((1 << BC_SLOT_KIND_BITS) - 1), %r10d
+	imul	$BC_ACCOUNT_SIZE, %r10, %r8
+	lock sub %rcx, BC_CONTAINER_ACCOUNTS + BC_ACCOUNT_HELD(%r11, %r8)
+	lock decq BC_CONTAINER_OBJECTS(%r11, %r10, 8)
+	jmp	.Ldone_\@
+.Lcore_\@:
 	bc_save	\second
 	mov	(%rax, %rdx, 8), %rdi
 	movq	$0, (%rax, %rdx, 8)

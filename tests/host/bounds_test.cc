@@ -96,6 +96,7 @@ TEST_F(Bound, FarItCountsInCellsAndComesNearByItself)
 		objects.push_back(object);
 	EXPECT_EQ(count, 512u);
 	EXPECT_EQ(c->mode.relaxed(), static_cast<u8>(Mode::near));
+	EXPECT_EQ(gates.small.relaxed(), 0u) << "nor is anybody else sent a longer way";
 	EXPECT_EQ(held(*c).bytes, 4 << 20);
 	for (u64 object : objects)
 		gone(object);
@@ -103,6 +104,44 @@ TEST_F(Bound, FarItCountsInCellsAndComesNearByItself)
 	EXPECT_EQ(c->mode.relaxed(), static_cast<u8>(Mode::far));
 	EXPECT_EQ(raw_held(*c), Raw{});
 	EXPECT_EQ(gates.small.relaxed(), 0u);
+}
+
+// Near a bound many at once are one look, and none of them is counted where not all of them fit.
+TEST_F(Bound, ManyAtOnceAllOrNone)
+{
+	Container *c = start(ns(1));
+	bound("kmemsize 6400 6400");
+	ASSERT_EQ(c->mode.relaxed(), static_cast<u8>(Mode::near));
+	std::vector<u64> first, second;
+	std::vector<void *> pointers;
+	for (u32 i = 0; i < 60; ++i)
+		first.push_back(slabs_.make(k64_.key, 64));
+	charged_many(ns(1), first, kText, k64_.cache_key());
+	EXPECT_EQ(held(*c).bytes, 60 * 64);
+	for (u32 i = 0; i < 41; ++i) {
+		second.push_back(slabs_.make(k64_.key, 64));
+		pointers.push_back(reinterpret_cast<void *>(second.back()));
+	}
+	host::set_namespace(ns(1));
+	{
+		platform::PreemptOff section;
+		EXPECT_FALSE(charge_together(*c, pointers.data(), 41, Address{kText}, k64_.cache_key(), kGfpKernel));
+		EXPECT_EQ(charge_many(*c, pointers.data(), 41, Address{kText}, k64_.cache_key(), kGfpKernel), 0u);
+	}
+	EXPECT_EQ(held(*c).bytes, 60 * 64);
+	EXPECT_EQ(resource("kmemsize")["failcnt"], "0");
+	EXPECT_FALSE(admit_late(pointers.data(), 41, Address{kText}, k64_.cache_key(), kGfpKernel));
+	EXPECT_EQ(held(*c).bytes, 60 * 64);
+	EXPECT_EQ(resource("kmemsize")["failcnt"], "1");
+	EXPECT_TRUE(admit_late(pointers.data(), 40, Address{kText}, k64_.cache_key(), kGfpKernel));
+	EXPECT_EQ(held(*c).bytes, 6400);
+	EXPECT_EQ(resource("kmemsize")["maxheld"], "6400");
+	second.pop_back();
+	freed_many(first);
+	EXPECT_EQ(raw_held(*c), (Raw{40 * 64, 40}));
+	freed_many(second);
+	EXPECT_EQ(raw_held(*c), Raw{});
+	EXPECT_EQ(ledger_sum(c->index, ByteKind::kmemsize), Raw{});
 }
 
 TEST_F(Bound, WhatIsInTheCellsCounts)

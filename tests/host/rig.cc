@@ -155,10 +155,6 @@ bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp)
 	host::set_namespace(ns);
 	void *object = reinterpret_cast<void *>(address);
 	if (gates.small.relaxed() != 0) {
-		if (const Plain plain = admit_plain(Address{caller}, cache, gfp); plain.c != nullptr) {
-			settle_plain(plain, object, true, gfp);
-			return true;
-		}
 		Admission admission;
 		if (!admit({Address{caller}, cache, 0, 1, ByteKind::kmemsize, gfp, false}, admission))
 			return false;
@@ -173,7 +169,7 @@ bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp)
 		if (c == nullptr || charge(*c, Address{address}, Address{caller}, cache, gfp))
 			return true;
 	}
-	return admit_late(object, Address{caller}, cache, gfp);
+	return admit_late(&object, 1, Address{caller}, cache, gfp);
 }
 
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache)
@@ -196,6 +192,10 @@ void charged_many(const void *ns, const std::vector<u64> &objects, u64 caller, C
 		Container *c = current_container();
 		ASSERT_NE(c, nullptr);
 		const u32 some = std::min(kAtOnce, static_cast<u32>(pointers.size()) - i);
+		if (charge_together(*c, &pointers[i], some, Address{caller}, cache, 0)) {
+			i += some;
+			continue;
+		}
 		i += charge_many(*c, &pointers[i], some, Address{caller}, cache, 0);
 		if (i < pointers.size()) {
 			EXPECT_TRUE(charge(*c, Address{objects[i]}, Address{caller}, cache, 0));
@@ -209,7 +209,9 @@ void freed_many(const std::vector<u64> &objects)
 	const std::vector<void *> pointers = pointers_of(objects);
 	for (size_t i = 0; i < pointers.size(); i += kAtOnce) {
 		platform::PreemptOff section;
-		free_many(&pointers[i], static_cast<u32>(std::min<size_t>(kAtOnce, pointers.size() - i)));
+		const u32 some = static_cast<u32>(std::min<size_t>(kAtOnce, pointers.size() - i));
+		if (!free_together(&pointers[i], some))
+			free_many(&pointers[i], some);
 	}
 }
 

@@ -8,24 +8,26 @@
 need_programs
 
 # What was measured (Documentation/fast-path.md, instruction by instruction), rounded up by a few percent where it is the compiler's; the
-# assembly's is exact, and repeats to the digit. Instructions more than bare, of a pair; of bulk, of one object's pair: there it is what
-# counting gives where each object lies in another page than the one before it, since the allocator shuffles.
+# assembly's is exact, and repeats to the digit. Instructions more than bare, of a pair; of bulk, of one object's pair.
 case $KERNEL in
-6.12.*) by_page=111 ;; # kmalloc() of a variable size: the cache is looked up in the object's page
-*) by_page=100 ;;      # one hook has every kmalloc(), with the cache as an argument
+6.12.*) by_page=111 near_by_page=152 ;; # kmalloc() of a variable size: the cache is looked up in the object's page
+*) by_page=100 near_by_page=141 ;;      # one hook has every kmalloc(), with the cache as an argument
 esac
 budgets="
 kmalloc_64          host      16 # two trampolines: whose task is it, is anything recorded in this page
 kmalloc_64          container 100 # the assembly of trampolines.S alone
-kmalloc_64          near      250 # asks first, in C++: admit_plain(), and the account that all CPUs share
+kmalloc_64          near      141 # the same: the account that all CPUs share, by one compare-and-exchange
 kmalloc_64_variable host      16 # the same
 kmalloc_64_variable container $by_page
+kmalloc_64_variable near      $near_by_page
 kmem_cache          host      16 # the same
 kmem_cache          container 100 # the same
-kmem_cache          near      250 # the same
-bulk_32             host      40 # a look at the page
-bulk_32             container 90 # and a slot written and cleared
+kmem_cache          near      141 # the same
+bulk_32             host      40 # a look at the page, and at the first place of it if it holds some of a container's
+bulk_32             container 60 # and a slot written and cleared: together.S, and what is done once for all
+bulk_32             near      65 # the account, once for all
 kmalloc_4k          container 105 # a page's own slot, in its word
+kmalloc_16k         container 450 # the same, and its caller looked for above the allocator's function
 "
 mapfile -t budgets < <(grep . <<<"$budgets")
 

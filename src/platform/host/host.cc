@@ -284,6 +284,7 @@ void bc_current_task(bc_s32 *host_pid, char *comm)
 
 bc_u64 bc_now_ms(void) { return clock_ms(); }
 bc_u64 bc_true_caller(void) { return t_true_caller; }
+bc_u64 bc_caller_above(const void *) { return t_true_caller; }
 bc_u32 bc_stack_save(bc_u32) { return t_stack; }
 
 void bc_cpu_forget(const void *container)

@@ -103,6 +103,11 @@ inline const void *current_namespace() { return this_thread.ns; }
 inline u64 page_index(u64 address) { return (address - arena_base) >> kPageShift; }
 inline u64 page_address(u64 index) { return arena_base + (index << kPageShift); }
 
+// Ledger::record_together(), take_together() are C++ here.
+inline constexpr bool kTogether = false;
+extern "C" u32 bc_record_together(void *const *objects, u32 count, u64 tag, u64 slot);
+extern "C" u32 bc_take_together(void *const *objects, u32 count, u64 tag, u64 same);
+
 // A pointer as a word whose bit 63 is set, and back. A user's address has it clear.
 inline u64 word_of(const void *pointer) { return reinterpret_cast<u64>(pointer) | u64{1} << 63; }
 inline void *pointer_of(u64 word) { return reinterpret_cast<void *>(word & ~(u64{1} << 63)); }

@@ -147,6 +147,11 @@ inline bool current_in_io_scope()
 	       *reinterpret_cast<const void *const volatile *>(current_task() + BC_TASK_JOURNAL) != nullptr;
 }
 
+// Ledger::record_together(), take_together(): src/shim/together.S
+inline constexpr bool kTogether = true;
+extern "C" u32 bc_record_together(void *const *objects, u32 count, u64 tag, u64 slot);
+extern "C" u32 bc_take_together(void *const *objects, u32 count, u64 tag, u64 same);
+
 // A pointer as a word with bit 63 set, and back: of the kernel's pointers every one has it.
 inline u64 word_of(const void *pointer) { return reinterpret_cast<u64>(pointer); }
 inline void *pointer_of(u64 word) { return reinterpret_cast<void *>(word); }
