@@ -93,8 +93,7 @@ void settle(const Admission &admission, void *const *objects, s64 count, Address
 		if (pieces != 0)
 			c.accounts[at(piece)].add(pieces);
 	}
-	for (s64 i = 0; i < count; ++i)
-		record(c, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
+	record_each(c, site, objects, static_cast<u32>(count), gfp);
 }
 
 bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp)

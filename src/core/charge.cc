@@ -56,6 +56,23 @@ void uncharge_stale(Slot slot)
 	uncharge(slot);
 }
 
+namespace
+{
+
+// What count_near() is where the container is far: false where it is not (any more).
+bool count_far(Container &c, const Site &site, s64 objects)
+{
+	if (c.mode.acquire() != static_cast<u8>(Mode::far))
+		return false;
+	count(c, site.kind, site.stride, objects);
+	// Without cells there is no fold that would look.
+	if (__builtin_expect((c.gate.relaxed() & kGateLarge) != 0, false))
+		look_at_threshold(c, site.kind);
+	return true;
+}
+
+} // namespace
+
 bool charge_slowly(Container &c, SiteIndex index, Address address, u32 gfp)
 {
 	const Site &site = sites[index];
@@ -66,16 +83,10 @@ bool charge_slowly(Container &c, SiteIndex index, Address address, u32 gfp)
 	Account *pieces = site.special.is_piece() ? &c.accounts[at(site.special.piece())] : nullptr;
 	if (pieces != nullptr && !pieces->reserve(1, pieces->barrier()))
 		return false;
-	if (!count_near(c, site, 1)) {
-		if (c.mode.acquire() != static_cast<u8>(Mode::far)) {
-			if (pieces != nullptr)
-				pieces->add(-1);
-			return false;
-		}
-		count(c, site.kind, site.stride, 1);
-		// Without cells there is no fold that would look.
-		if (__builtin_expect((c.gate.relaxed() & kGateLarge) != 0, false))
-			look_at_threshold(c, site.kind);
+	if (!count_near(c, site, 1) && !count_far(c, site, 1)) {
+		if (pieces != nullptr)
+			pieces->add(-1);
+		return false;
 	}
 	record(c, site, address, gfp);
 	return true;
@@ -98,19 +109,12 @@ bool count_some(Container &c, const Site &site, u32 objects)
 	if (__builtin_expect(!platform::percpu_add(cell, amount), true))
 		return true;
 	platform::percpu_add(cell, u64{0} - amount);
-	if (count_near(c, site, objects))
-		return true;
-	if (c.mode.acquire() != static_cast<u8>(Mode::far))
-		return false;
-	count(c, site.kind, site.stride, objects);
-	if ((c.gate.relaxed() & kGateLarge) != 0)
-		look_at_threshold(c, site.kind);
-	return true;
+	return count_near(c, site, objects) || count_far(c, site, objects);
 }
 
 } // namespace
 
-void record_rest(Container &c, const Site &site, void *const *objects, u32 count, u32 gfp)
+void record_each(Container &c, const Site &site, void *const *objects, u32 count, u32 gfp)
 {
 	for (u32 i = 0; i < count; ++i)
 		record(c, site, Address{reinterpret_cast<u64>(objects[i])}, gfp);
@@ -134,8 +138,9 @@ u32 charge_many(Container &c, void *const *objects, u32 count, Address caller, C
 		while (done < end) {
 			done += bc_ledger.record_together(&objects[done], end - done, site.tag, slot);
 			// What is in their way is seen to for four at most: it was one of them.
-			for (u32 i = 0; i < Ledger::kTogether && done < end; ++i, ++done)
-				record(c, site, Address{reinterpret_cast<u64>(objects[done])}, gfp);
+			const u32 some = end - done < Ledger::kTogether ? end - done : Ledger::kTogether;
+			record_each(c, site, &objects[done], some, gfp);
+			done += some;
 		}
 	}
 	return done;

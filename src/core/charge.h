@@ -95,7 +95,7 @@ inline constexpr u32 kAtOnce = 64;
 
 // What charge_many() and free_many() do mostly: all of them, no more than kAtOnce, by one step of a cell. False, and
 // nothing has happened, where it is not as simple.
-void record_rest(Container &c, const Site &site, void *const *objects, u32 count, u32 gfp);
+void record_each(Container &c, const Site &site, void *const *objects, u32 count, u32 gfp);
 BC_HOT bool charge_together(Container &c, void *const *objects, u32 count, Address caller, CacheKey cache, u32 gfp)
 {
 	const Site &site = sites[sites.known(caller, cache)];
@@ -110,7 +110,7 @@ BC_HOT bool charge_together(Container &c, void *const *objects, u32 count, Addre
 	const Slot slot{site.slot, c.owner, platform::birth_now()};
 	const u32 done = bc_ledger.record_together(objects, count, site.tag, slot);
 	if (__builtin_expect(done != count, false))
-		record_rest(c, site, &objects[done], count - done, gfp);
+		record_each(c, site, &objects[done], count - done, gfp);
 	return true;
 }
 
