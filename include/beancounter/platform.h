@@ -121,6 +121,7 @@ void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this con
 /* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object
  * may be freed meanwhile. any, with preemption off */
 enum bc_probe {
+	BC_PROBE_NONE,	    /* there is nothing to ask */
 	BC_PROBE_DENTRY,    /* struct dentry */
 	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's; owner is the tree's root */
@@ -132,7 +133,7 @@ enum bc_probe {
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
 	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? owner: the namespace that it is shown in */
-	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
+	BC_PROBE_VMAP_AREA, /* struct vmap_area: is it free? else subject is the struct vm_struct that it describes */
 	/* How many references there are, in extra and in the text: */
 	BC_PROBE_USER,	  /* struct user_struct */
 	BC_PROBE_UCOUNTS, /* struct ucounts */

@@ -40,31 +40,13 @@ bool from_dentry(const Survivor &s)
 	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
 }
 
-// Does what this object points to live with it? Of others that are kept above the allocator we know no more; what is in
-// a tree is as lost as before when nobody but the tree remembers it: an ID that was never given back.
 bool may_own(const Survivor &s)
 {
 	if (s.judgement.holder)
 		return true;
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
-	const Proof proof = kClasses[s.judgement.row].proof;
-	switch (proof) {
-	case Proof::dentry:
-	case Proof::inode:
-	case Proof::kernfs:
-	case Proof::stack:
-	case Proof::superblock:
-	case Proof::writeback:	 // its reference counter's other half
-	case Proof::delayed_ref: // what is to be changed
-	case Proof::console:
-	case Proof::policy:
-	case Proof::swap:
-	case Proof::mount:
-		return true;
-	default:
-		return false;
-	}
+	return row_of(kClasses[s.judgement.row].proof).owns == Owns::yes;
 }
 
 } // namespace

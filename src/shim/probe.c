@@ -236,7 +236,6 @@ static void probe_maple(const struct maple_node *object, struct bc_probed *out)
 				return;
 			out->known = true;
 			out->owner = (u64)tree;
-			snprintf(out->text, sizeof(out->text), "tree=linked");
 			return;
 		}
 		up = (const unsigned long *)(parent & ~MAPLE_LOW);
@@ -385,9 +384,8 @@ static void probe_vmap_area(const struct vmap_area *area, struct bc_probed *out)
 	/* a union with subtree_max_size, which is no kernel address */
 	if (!GET(vm, &area->vm))
 		return;
-	out->known = true;
-	out->extra = (long)vm < 0;
-	out->subject = out->extra ? (u64)vm : 0;
+	out->known = (long)vm >= 0;
+	out->subject = out->known ? 0 : (u64)vm;
 }
 
 void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
