@@ -162,7 +162,7 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
 		return;
 	// A reference on a dentry or inode that a cached object holds. Those of children on their parent and of names
-	// on their inode were never counted as unexplained (src/shim/probe.c).
+	// on their inode were never counted as unexplained (src/shim/probe_names.c).
 	if (from_dentry(source)) {
 		if (j.alias != source.address)
 			return;
