@@ -13,9 +13,11 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <sys/mman.h>
 #include <thread>
+#include <utility>
 
 namespace bc::platform
 {
@@ -34,8 +36,22 @@ NoCells g_no_cells;
 } // namespace
 u64 *no_cells() { return g_no_cells.words; }
 
+namespace
+{
+struct Step {
+	unsigned long left = 0; // 0: none is waited for
+	std::function<void()> then;
+};
+thread_local Step t_step;
+} // namespace
+
 void jitter_now()
 {
+	if (t_step.left != 0) {
+		if (--t_step.left == 0)
+			std::exchange(t_step.then, {})();
+		return;
+	}
 	thread_local u64 random = reinterpret_cast<u64>(&random) | 1;
 	random ^= random << 13;
 	random ^= random >> 7;
@@ -169,6 +185,12 @@ Guarded<std::function<void(bool)>> g_waited;
 
 } // namespace
 
+void at_step(unsigned long nth, std::function<void()> then)
+{
+	jitter(true);
+	bc::platform::t_step = {nth, std::move(then)};
+}
+bool step_came() { return std::exchange(bc::platform::t_step, {}).left == 0; }
 void jitter(bool on) { __atomic_store_n(&jitter_wanted, on, __ATOMIC_RELAXED); }
 void set_time(bc_u64 ms) { g_now = ms; }
 void advance(bc_u64 ms) { g_now += ms; }
@@ -196,6 +218,7 @@ void reset()
 	on_wait({});
 	set_task(false, false, false);
 	on_cpu_forget({});
+	step_came();
 	jitter(false);
 	for (auto &cpu : cpus) {
 		if (__atomic_load_n(&cpu.in_flight, __ATOMIC_RELAXED) != 0)

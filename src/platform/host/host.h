@@ -21,8 +21,12 @@ void set_namespace(const void *ns); // what current_namespace() says in this thr
 // What the task of this thread is doing, for what a bound may refuse it.
 void set_task(bool must_succeed, bool io_scope, bool page_fault);
 unsigned long sections(); // nesting depth of this thread's PreemptOff sections
-void jitter(
-    bool on); // threads give way to one another at random within the platform's functions, so that races have a chance
+// Threads give way to one another at random, so that races have a chance: at each step, i.e. where the core calls the
+// platform or writes what CPUs share.
+void jitter(bool on);
+// `then` comes before the nth step from now on of this thread, once, as another CPU might. And has it come?
+void at_step(unsigned long nth, std::function<void()> then);
+bool step_came();
 void set_true_caller(bc_u64 address);
 void set_stack(bc_u32 stack); // what the depot gives for this thread's; 0: it is out of memory
 

@@ -30,7 +30,8 @@ extern thread_local Thread this_thread;
 extern u64 arena_base;
 extern bc_cpu cpus[kMostCpus];
 
-// Where the core calls the platform another thread may come first, if a test wants that: host::jitter().
+// A step: another thread may come first, if a test wants that. Each call of the platform is one, and each write to what
+// CPUs share (core/atomic.h). host::jitter(), host::at_step().
 extern bool jitter_wanted;
 void jitter_now();
 inline void jitter()

@@ -28,6 +28,8 @@ extern volatile unsigned long jiffies;
 namespace bc::platform
 {
 
+inline void jitter() {} // the host has one
+
 // A section in which this task stays on its CPU. Doubles as an RCU read section: since 4.20 synchronize_rcu() waits for
 // every region with preemption off (kernel/rcu/tree.c), so what a section looked up cannot be freed before it ends.
 class PreemptOff
