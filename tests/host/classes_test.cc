@@ -9,8 +9,6 @@ namespace rig
 namespace
 {
 
-constexpr u64 kText = 0xffffffff81000000ull;
-
 class Growth : public Core
 {
       protected:

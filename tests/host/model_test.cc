@@ -12,7 +12,6 @@ namespace rig
 namespace
 {
 
-constexpr u64 kText = 0xffffffff81000000ull;
 constexpr u64 kModules = 0xffffffffc0000000ull;
 
 class Model : public Core, public ::testing::WithParamInterface<u64>

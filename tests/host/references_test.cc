@@ -25,7 +25,6 @@ namespace rig
 namespace
 {
 
-constexpr u64 kText = 0xffffffff81000000ull;
 constexpr u64 kUser = 0xffff888300000000ull;
 
 class Audit : public Core

@@ -82,6 +82,8 @@ struct Cache {
 	CacheKey cache_key() const { return CacheKey{reinterpret_cast<u64>(key)}; }
 };
 
+inline constexpr u64 kText = 0xffffffff81000000; // where symbols of the kernel are
+
 // A wrapper of hooks.cc around an original that makes an object at `address`, for a task of the namespace on the
 // thread's CPU. False: refused. Not in a section: it may wait.
 inline constexpr u32 kGfpKernel = platform::kGfpDirectReclaim | platform::kGfpIo | platform::kGfpFs;

@@ -24,8 +24,6 @@ class SiteTest : public Core
 	Cache filp_{256, false, "filp"};
 };
 
-constexpr u64 kText = 0xffffffff81000000ull;
-
 TEST_F(SiteTest, OnePlaceForAPair)
 {
 	const SiteIndex a = intern(kText, dentry_.cache_key());

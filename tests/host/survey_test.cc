@@ -7,8 +7,6 @@ namespace rig
 namespace
 {
 
-constexpr u64 kText = 0xffffffff81000000ull;
-
 class Objects : public Core
 {
       protected:

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+// How long a stopped container is listed, and its face is there.
+#include "stop_rig.h"
+
+namespace rig
+{
+namespace
+{
+
+TEST_F(Stop, TheLast64StoppedOnesStay)
+{
+	std::vector<u32> gone;
+	auto round = [&] {
+		const bc_round r = work();
+		gone.insert(gone.end(), r.face_gone, r.face_gone + r.faces_gone);
+		host::advance(10);
+	};
+	for (u64 n = 1; n <= 100; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		round();
+	}
+	ASSERT_EQ(gone.size(), 100 - kStoppedKept);
+	for (u32 i = 0; i < gone.size(); ++i)
+		EXPECT_EQ(gone[i], i + 1) << "the oldest first";
+	EXPECT_EQ(containers.count(), kStoppedKept);
+	EXPECT_EQ(lines(render(BC_FILE_CONTAINERS)).size(), 1 + kStoppedKept);
+	EXPECT_EQ(render(BC_FILE_LEAKS, 1), "error -2");
+}
+
+TEST_F(Stop, ALeakedOneIsNotEvicted)
+{
+	Container *leaked = start(ns(1));
+	const u64 object = make(k64_);
+	stop(ns(1));
+	time_to(*leaked, State::leaked);
+	for (u64 n = 2; n <= 110; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		work_for(20);
+	}
+	EXPECT_EQ(leaked->current(), State::leaked);
+	EXPECT_EQ(leaked->id.value, 1u);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "leaked");
+	EXPECT_EQ(containers.count(), kStoppedKept) << "it is one of the last 64";
+	freed(object);
+	work_for(3000);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "clean") << "listed as the last to become clean";
+	for (u64 n = 200; n <= 270; ++n) {
+		start(ns(n));
+		stop(ns(n));
+		work_for(20);
+	}
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1").size(), 0u);
+}
+
+TEST_F(Stop, AllOfAnAvalancheAreEvictedInTheEnd)
+{
+	restart(machine(400));
+	for (u64 n = 1; n <= 300; ++n)
+		start(ns(n));
+	for (u64 n = 1; n <= 300; ++n)
+		stop(ns(n));
+	u64 faces = 0;
+	for (int i = 0; i < 100; ++i) {
+		const bc_round round = work();
+		faces += round.faces_gone;
+		if (round.next_ms == 0)
+			break; // "when kicked": nobody will
+		host::advance(round.next_ms);
+	}
+	EXPECT_EQ(containers.count(), kStoppedKept);
+	EXPECT_EQ(faces, 300 - kStoppedKept);
+}
+
+TEST_F(Stop, FacesAreAnnouncedOnceTheyCanBe)
+{
+	host::refuse_faces(true);
+	start(ns(1));
+	EXPECT_GT(work().next_ms, 0u) << "tries again";
+	EXPECT_TRUE(host::faces().empty());
+	host::refuse_faces(false);
+	work();
+	work();
+	EXPECT_EQ(host::faces(), std::vector<u32>{1});
+}
+
+TEST_F(Stop, ARenamedIdsFaceGoes)
+{
+	start(ns(1));
+	work();
+	ASSERT_EQ(bc_control("name 1 web 77\n", 14), 0);
+	const bc_round round = work();
+	ASSERT_EQ(round.faces_gone, 1u);
+	EXPECT_EQ(round.face_gone[0], 1u);
+	EXPECT_EQ(host::faces(), (std::vector<u32>{1, 77}));
+}
+
+} // namespace
+} // namespace rig
