@@ -110,9 +110,7 @@ kept_namespace() {
 	exec {fd}<"/proc/$(container_column "$id" init)/ns/pid"
 	own_fds+=("$fd")
 	kill_container || return
-	wait_verdict "$id" || return
-	expect_state "$id" clean || return
-	expect_nothing_held "$id" || return
+	expect_clean "$id" || return
 	rows=$(newest_container)
 	nsenter --pid="/proc/self/fd/$fd" true 2>"$talk_folder/nsenter" && fail "somebody came in" && return 1
 	grep -q 'Cannot allocate memory' "$talk_folder/nsenter" || fail "nsenter: $(cat "$talk_folder/nsenter")" || return

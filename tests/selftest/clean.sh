@@ -25,9 +25,7 @@ clean() {
 	local net=
 	[[ "$*" != *--net* ]] || net=--net
 	run_container "$@" -- workloads/busy.sh ${net:+"$net"} || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" || return
+	expect_clean "$CONTAINER_ID" || return
 	expect_healthy
 }
 

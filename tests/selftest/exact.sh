@@ -98,16 +98,13 @@ destroy_live() {
 stops_clean() {
 	exec 5>&-
 	end_container || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" || return
+	expect_clean "$CONTAINER_ID" || return
 	expect_healthy
 }
 
 need_module
 need_programs
-need_test_module alloc_paths
-load_test_module alloc_paths || exit 1
+need_loaded alloc_paths
 warm_up
 start_poke || exit 1
 # The first run of each touches memory that the task has not used before.

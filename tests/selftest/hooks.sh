@@ -110,9 +110,7 @@ beside_tracer() { # tracer
 	: >"$tracing/set_ftrace_filter"
 	: >"$tracing/set_graph_function" 2>/dev/null
 	[ "$status" -eq 0 ] || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 need_module

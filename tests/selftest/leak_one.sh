@@ -43,15 +43,12 @@ twin() {
 		workloads/busy.sh -p 50 -s 50 &
 		echo 100 >/proc/leak_one; echo free >/proc/leak_one
 		wait $!' || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 need_module
 need_programs
-need_test_module leak_one
-load_test_module leak_one || exit 1
+need_loaded leak_one
 warm_up
 ktap_plan 5
 ktap_test "one lost object in a busy container" lose_one

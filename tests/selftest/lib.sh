@@ -190,6 +190,13 @@ wait_verdict() {
 	return 1
 }
 
+# A stop that leaves nothing.
+expect_clean() { # id
+	wait_verdict "$1" || return
+	expect_state "$1" clean || return
+	expect_nothing_held "$1"
+}
+
 # The kernel log from the line with that mark on, which somebody has written to /dev/kmsg.
 log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1 }'; }
 
@@ -217,6 +224,12 @@ load_test_module() { # name, parameters
 	insmod "$test_modules/$name.ko" "$@" && return
 	dmesg | grep "$name:" | tail -n 12
 	fail "$name.ko $* cannot be loaded"
+}
+
+# Nothing of the whole script can run without it: name, parameters.
+need_loaded() {
+	need_test_module "$1"
+	load_test_module "$@" || exit 1
 }
 
 unload_test_module() {

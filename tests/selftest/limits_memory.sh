@@ -166,8 +166,7 @@ dentries() {
 
 need_module
 need_programs
-need_test_module alloc_paths
-load_test_module alloc_paths || exit 1
+need_loaded alloc_paths
 warm_up
 ktap_plan 8
 talk_test "$((cpus * 2)) processes race for the last byte, with messages" race messages 1048576 200

@@ -70,9 +70,7 @@ no_container_runs() {
 
 fresh() {
 	run_container -- workloads/busy.sh || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" || return
+	expect_clean "$CONTAINER_ID" || return
 	expect_healthy
 }
 

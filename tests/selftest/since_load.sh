@@ -32,18 +32,14 @@ more_than() { [ "$(container_column "$CONTAINER_ID" objects)" -gt "$1" ]; }
 stops() {
 	end_container || return
 	expect "status of the container" 0 "$CONTAINER_STATUS" || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" || return
+	expect_clean "$CONTAINER_ID" || return
 	expect_healthy
 }
 
 fresh() {
 	run_container -- workloads/busy.sh || return
 	expect since start "$(container_column "$CONTAINER_ID" since)" || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 rmmod beancounter || exit 1

@@ -21,9 +21,7 @@ busy_is_clean() {
 	# shellcheck disable=SC2016
 	run_container --net --user -- sh -c 'mount -t tmpfs busy /mnt || exit
 		for work in $("$0" -o list | grep -vx io_uring); do "$0" -d /mnt -p 5 -s 10 -o "$work" || exit; done' "$programs/busy" || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 # A shell that may not fork any more gives up.
@@ -41,8 +39,7 @@ unloads_and_loads() { rmmod beancounter && insmod "${BEANCOUNTER_MODULE:-$repo/b
 
 need_module
 need_programs
-need_test_module leak_one
-load_test_module leak_one || exit 1
+need_loaded leak_one
 warm_up
 ktap_plan 5
 ktap_test "a lost object is found, and named" lost

@@ -11,9 +11,7 @@
 loops=${STOP_LOOPS:-300}
 
 is_clean() {
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 waits_for() {

@@ -91,9 +91,7 @@ end_talker() {
 # end_clean NAME: and then nothing may be left.
 end_clean() {
 	end_talker "$1" || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_clean "$CONTAINER_ID"
 }
 
 # talk_test NAME FUNCTION...: a test that may fail half-way; what it has started and

@@ -12,6 +12,8 @@
  * ENOMEM, and that failed in any other way, each of which it reports on standard
  * error. A page fault has no way to say ENOMEM: it has to succeed.
  */
+#include "ipc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -46,14 +48,9 @@ static void fail(const char *what)
 
 static void make_queue(void)
 {
-	struct msqid_ds settings;
-
-	queue = msgget(IPC_PRIVATE, 0600);
-	if (queue < 0 || msgctl(queue, IPC_STAT, &settings))
-		fail("msgget");
-	settings.msg_qbytes = 1 << 30;
-	if (msgctl(queue, IPC_SET, &settings))
-		fail("msgctl");
+	queue = big_queue();
+	if (queue < 0)
+		fail("big_queue");
 }
 
 static void fill(void)

@@ -11,6 +11,8 @@
  *
  * `spin` is the harmless one: it only burns processors.
  */
+#include "ipc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -83,18 +85,9 @@ static int bomb_message(void)
 		long type;
 		char text[1000];
 	} message = { .type = 1 };
-	struct msqid_ds settings;
 
-	if (queue < 0) {
-		queue = msgget(IPC_PRIVATE, 0600);
-		if (queue < 0)
-			return -1;
-		if (msgctl(queue, IPC_STAT, &settings))
-			fail("msgctl");
-		settings.msg_qbytes = 1 << 30;
-		if (msgctl(queue, IPC_SET, &settings))
-			fail("msgctl");
-	}
+	if (queue < 0 && (queue = big_queue()) < 0)
+		return -1;
 	return msgsnd(queue, &message, sizeof(message.text), IPC_NOWAIT);
 }
 

@@ -22,44 +22,17 @@
 
 struct busy_options busy = { .processes = 200, .size = 100, .directory = "/tmp" };
 
-static const struct busy_work *const groups[] = {
+static const struct work *const groups[] = {
 	busy_files, busy_ipc, busy_net, busy_process, busy_time,
 };
 
-static const char *current_name = "";
 static bool verbose;
-
-void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "busy: %s: %s: %s\n", current_name, what, strerror(errno));
-	_exit(1);
-}
 
 void skip(const char *reason)
 {
 	if (verbose)
-		fprintf(stderr, "busy: %s: skipped: %s\n", current_name, reason);
+		fprintf(stderr, "busy: %s: skipped: %s\n", work_name, reason);
 	_exit(BUSY_SKIPPED);
-}
-
-void in_child(void (*run)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	must(child >= 0, "fork");
-	if (!child) {
-		run();
-		_exit(0);
-	}
-	must(waitpid(child, &status, 0) == child, "waitpid");
-	if (!WIFEXITED(status))
-		fprintf(stderr, "busy: %s: a child ended with signal %d\n", current_name,
-			WTERMSIG(status));
-	if (status)
-		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
 
 const char *path_of(const char *name, int number)
@@ -72,12 +45,12 @@ const char *path_of(const char *name, int number)
 	return path;
 }
 
-static int run_one(const struct busy_work *work)
+static int run_one(const struct work *work)
 {
 	int status;
 	pid_t child;
 
-	current_name = work->name;
+	work_name = work->name;
 	child = fork();
 	must(child >= 0, "fork");
 	if (!child) {
@@ -113,7 +86,7 @@ int main(int argc, char **argv)
 
 	while (rounds--) {
 		for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-			for (const struct busy_work *work = groups[i]; work->name; work++) {
+			for (const struct work *work = groups[i]; work->name; work++) {
 				if (only && !strcmp(only, "list"))
 					puts(work->name);
 				else if (!only || !strcmp(only, work->name))

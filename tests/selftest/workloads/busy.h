@@ -2,6 +2,8 @@
 #ifndef BUSY_H
 #define BUSY_H
 
+#include "work.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,24 +18,15 @@ struct busy_options {
 extern struct busy_options busy;
 
 /*
- * One kind of work. It runs in a process of its own, which ends with 0 when all
- * went well, 1 through must(), or BUSY_SKIPPED through skip().
+ * Each runs in a process of its own, which ends with 0 when all went well, 1
+ * through must(), or BUSY_SKIPPED through skip().
  */
-struct busy_work {
-	const char *name;
-	void (*run)(void);
-};
-
 #define BUSY_SKIPPED 4
 
-extern const struct busy_work busy_files[], busy_ipc[], busy_net[], busy_process[], busy_time[];
+extern const struct work busy_files[], busy_ipc[], busy_net[], busy_process[], busy_time[];
 
-/* Ends the work with a message that has errno in it. */
-void must(bool ok, const char *what);
 /* Ends the work, which this kernel or this machine cannot do. */
 void skip(const char *reason);
-/* fork(), run, wait for 0. */
-void in_child(void (*run)(void));
 /* snprintf into one of a few static buffers: busy.directory/name-number. */
 const char *path_of(const char *name, int number);
 

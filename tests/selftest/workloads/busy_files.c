@@ -255,7 +255,7 @@ static void uring(void)
 	}
 }
 
-const struct busy_work busy_files[] = {
+const struct work busy_files[] = {
 	{ "files", files },
 	{ "directories", directories },
 	{ "xattrs", xattrs },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Between processes: pipes, unix sockets, System V, POSIX queues, events, keys. */
 #include "busy.h"
+#include "ipc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,51 +40,6 @@ static void pipes(void)
 	}
 }
 
-static void send_descriptors(int socket, const int *fds, int number)
-{
-	union {
-		char buffer[CMSG_SPACE(16 * sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	char byte = 'x';
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1, .msg_control = control.buffer,
-		.msg_controllen = CMSG_SPACE(number * sizeof(int)),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(number * sizeof(int));
-	memcpy(CMSG_DATA(header), fds, number * sizeof(int));
-	must(sendmsg(socket, &message, 0) == 1, "sendmsg");
-}
-
-static void receive_descriptors(int socket)
-{
-	union {
-		char buffer[CMSG_SPACE(16 * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	char byte;
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control.buffer, .msg_controllen = sizeof(control.buffer),
-	};
-	struct cmsghdr *header;
-	int fd;
-
-	must(recvmsg(socket, &message, 0) == 1, "recvmsg");
-	header = CMSG_FIRSTHDR(&message);
-	must(header != NULL, "no descriptors came");
-	for (size_t at = 0; CMSG_LEN(at) < header->cmsg_len; at += sizeof(int)) {
-		memcpy(&fd, CMSG_DATA(header) + at, sizeof(int));
-		close(fd);
-	}
-}
-
 static void unix_sockets(void)
 {
 	int pair[2], ends[2], fds[3];
@@ -94,9 +50,9 @@ static void unix_sockets(void)
 		fds[0] = ends[0];
 		fds[1] = ends[1];
 		fds[2] = 2;
-		send_descriptors(pair[0], fds, 3);
-		send_descriptors(pair[0], fds, 1);
-		receive_descriptors(pair[1]);
+		must(send_descriptors(pair[0], fds, 3), "sendmsg");
+		must(send_descriptors(pair[0], fds, 1), "sendmsg");
+		must(receive_descriptors(pair[1]), "recvmsg");
 		/* The second message is still under way when its sockets go. */
 		close(pair[0]);
 		close(pair[1]);
@@ -110,8 +66,8 @@ static void unix_cycle(void)
 		int pair[2];
 
 		must(!socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), "socketpair");
-		send_descriptors(pair[0], pair, 2);
-		send_descriptors(pair[1], pair, 2);
+		must(send_descriptors(pair[0], pair, 2), "sendmsg");
+		must(send_descriptors(pair[1], pair, 2), "sendmsg");
 		close(pair[0]);
 		close(pair[1]);
 	}
@@ -235,7 +191,7 @@ static void keys(void)
 	}
 }
 
-const struct busy_work busy_ipc[] = {
+const struct work busy_ipc[] = {
 	{ "pipes", pipes },
 	{ "unix_sockets", unix_sockets },
 	{ "unix_cycle", unix_cycle },

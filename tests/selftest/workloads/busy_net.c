@@ -140,7 +140,7 @@ static void udp6(void)
 		must(send(fd, "hello", 5, 0) == 5, "send");
 }
 
-const struct busy_work busy_net[] = {
+const struct work busy_net[] = {
 	{ "netlink", netlink },
 	{ "tcp", tcp },
 	{ "udp", udp },

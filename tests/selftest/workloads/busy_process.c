@@ -274,7 +274,7 @@ static void pidfds(void)
 	/* The descriptor outlives the process it is of. */
 }
 
-const struct busy_work busy_process[] = {
+const struct work busy_process[] = {
 	{ "processes", processes },
 	{ "threads", threads },
 	{ "threads_at_exit", threads_at_exit },

@@ -55,7 +55,7 @@ static void itimers(void)
 	usleep(5000);
 }
 
-const struct busy_work busy_time[] = {
+const struct work busy_time[] = {
 	{ "timerfds", timerfds },
 	{ "posix_timers", posix_timers },
 	{ "itimers", itimers },

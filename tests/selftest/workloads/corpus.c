@@ -21,33 +21,7 @@
 
 unsigned int corpus_uid = 50000;
 
-static const struct corpus_case *const groups[] = { corpus_files, corpus_ipc, corpus_net, corpus_process };
-static const char *current_name = "";
-
-void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "corpus: %s: %s: %s\n", current_name, what, strerror(errno));
-	_exit(1);
-}
-
-void in_child(void (*run)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	must(child >= 0, "fork");
-	if (!child) {
-		run();
-		_exit(0);
-	}
-	must(waitpid(child, &status, 0) == child, "waitpid");
-	if (status) {
-		fprintf(stderr, "corpus: %s: a child ended with status %#x\n", current_name, status);
-		_exit(1);
-	}
-}
+static const struct work *const groups[] = { corpus_files, corpus_ipc, corpus_net, corpus_process };
 
 int main(int argc, char **argv)
 {
@@ -56,11 +30,11 @@ int main(int argc, char **argv)
 	if (argc == 3)
 		corpus_uid = strtoul(argv[2], NULL, 10);
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
-		for (const struct corpus_case *c = groups[i]; c->name; c++) {
+		for (const struct work *c = groups[i]; c->name; c++) {
 			if (!strcmp(argv[1], "list")) {
 				puts(c->name);
 			} else if (!strcmp(argv[1], c->name)) {
-				current_name = c->name;
+				work_name = c->name;
 				prctl(PR_SET_NAME, "corpus-work");
 				c->run();
 				prctl(PR_SET_NAME, "corpus");

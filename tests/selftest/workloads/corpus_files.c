@@ -94,7 +94,7 @@ static void watch(void)
 	must(!umount("/mnt"), "umount");
 }
 
-const struct corpus_case corpus_files[] = {
+const struct work corpus_files[] = {
 	{ "tmpfs-policy", tmpfs_policy },
 	{ "fs-context", fs_context },
 	{ "fs-mount", fs_mount },

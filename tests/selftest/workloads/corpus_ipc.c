@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Message queues of both kinds, semaphores, shared memory, pipes, descriptors under way, keys. */
 #include "corpus.h"
+#include "ipc.h"
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -93,25 +94,10 @@ static void pipe_buffers(void)
 /* A descriptor is sent and arrives nowhere: the other end is closed with it in its queue. */
 static void send_one(int descriptor)
 {
-	union {
-		char buffer[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	char byte = 'x';
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control.buffer, .msg_controllen = sizeof(control.buffer),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int pair[2];
 
 	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &descriptor, sizeof(descriptor));
-	must(sendmsg(pair[0], &message, 0) == 1, "sendmsg");
+	must(send_descriptors(pair[0], &descriptor, 1), "sendmsg");
 	close(descriptor);
 	close(pair[0]);
 	close(pair[1]);
@@ -160,7 +146,7 @@ static void key_user(void)
 	must(!keyctl(KEYCTL_UNLINK, one, KEY_SPEC_PROCESS_KEYRING, 0), "KEYCTL_UNLINK");
 }
 
-const struct corpus_case corpus_ipc[] = {
+const struct work corpus_ipc[] = {
 	{ "mqueue", mqueue },
 	{ "mqueue-user", mqueue_user },
 	{ "msg-queue", msg_queue },

@@ -58,7 +58,7 @@ static void io_uring(void)
 	close(ring);
 }
 
-const struct corpus_case corpus_net[] = {
+const struct work corpus_net[] = {
 	{ "ip-options", ip_options },
 	{ "multicast", multicast },
 	{ "netns", netns },

@@ -91,7 +91,7 @@ static void tty(void)
 	close(master);
 }
 
-const struct corpus_case corpus_process[] = {
+const struct work corpus_process[] = {
 	{ "timer", timer },
 	{ "timerfd", timer_fd },
 	{ "cred", cred },

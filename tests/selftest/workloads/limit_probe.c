@@ -12,6 +12,8 @@
  *
  * KIND is one of kinds[] below; `accept` takes what waits for the listener.
  */
+#include "ipc.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -163,16 +165,9 @@ struct message {
 static int make_message(void)
 {
 	struct message message = { .type = 1 };
-	struct msqid_ds settings;
 
-	if (queue < 0) {
-		queue = msgget(IPC_PRIVATE, 0600);
-		if (queue < 0 || msgctl(queue, IPC_STAT, &settings))
-			return -1;
-		settings.msg_qbytes = 1 << 30;
-		if (msgctl(queue, IPC_SET, &settings))
-			return -1;
-	}
+	if (queue < 0 && (queue = big_queue()) < 0)
+		return -1;
 	return msgsnd(queue, &message, sizeof(message.text), IPC_NOWAIT);
 }
 

@@ -18,6 +18,8 @@
  *   cred   in=put_cred_rcu callee=free_uid     (RCU's context: no comm)
  *   shm    in=user_shm_unlock callee=put_ucounts comm=lost_user
  */
+#include "ipc.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,29 +56,13 @@ static void use_pipe(void)
 /* So does a descriptor that is under way; sending gives one reference back. */
 static void use_scm(void)
 {
-	union {
-		char buffer[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {};
-	char byte = 'x';
-	struct iovec data = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &data, .msg_iovlen = 1,
-		.msg_control = control.buffer, .msg_controllen = sizeof(control.buffer),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	int pair[2], zero = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		fail("socketpair");
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &zero, sizeof(zero));
-	if (sendmsg(pair[0], &message, 0) != 1)
+	if (!send_descriptors(pair[0], &zero, 1))
 		fail("sendmsg");
-	message.msg_controllen = sizeof(control.buffer);
-	if (recvmsg(pair[1], &message, 0) != 1)
+	if (!receive_descriptors(pair[1]))
 		fail("recvmsg");
 	close(pair[0]);
 	close(pair[1]);

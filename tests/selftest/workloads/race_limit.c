@@ -15,6 +15,8 @@
  * and what is left below the limit is less than the smallest message. `mixed`
  * takes pipes, sockets, files and processes too.
  */
+#include "ipc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -138,16 +140,12 @@ static void meet(atomic_int *counter, int number)
 static void race(int number)
 {
 	static const int sizes[] = { 8000, 4000, 2000, 1000, 500, 200, 100, 40, 8 };
-	struct msqid_ds settings;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	state = number + 1;
-	queue = msgget(IPC_PRIVATE, 0600);
-	if (queue < 0 || msgctl(queue, IPC_STAT, &settings))
-		fail("msgget");
-	settings.msg_qbytes = 1 << 30;
-	if (msgctl(queue, IPC_SET, &settings))
-		fail("msgctl");
+	queue = big_queue();
+	if (queue < 0)
+		fail("big_queue");
 	/* No page may be missing later. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		fail("mlockall");
