@@ -11,12 +11,11 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/kprobes.h>
-#include <linux/module.h>
-#include <linux/sched.h>
 #include <linux/uaccess.h>
+
+#include "when.h"
 
 static char *at;
 module_param(at, charp, 0444);
@@ -39,33 +38,15 @@ static unsigned int width = 4;
 module_param(width, uint, 0444);
 MODULE_PARM_DESC(width, "bytes of the counter, 4 or 8");
 
-static unsigned int times = 1;
-module_param(times, uint, 0444);
-MODULE_PARM_DESC(times, "how often; 0: always");
-
-static char *comm;
-module_param(comm, charp, 0444);
-MODULE_PARM_DESC(comm, "only for tasks of this name");
-
-static atomic_t gets = ATOMIC_INIT(0);
-
-static int taken_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&gets));
-}
-
-static const struct kernel_param_ops taken_ops = { .get = taken_get };
-module_param_cb(taken, &taken_ops, NULL, 0444);
+module_param_cb(taken, &happened_ops, NULL, 0444);
 MODULE_PARM_DESC(taken, "how many references were taken");
-
-static atomic_t left;
 
 static void take(unsigned long object)
 {
 	u64 old = 0;
 	unsigned int i;
 
-	if (comm && strncmp(current->comm, comm, TASK_COMM_LEN - 1))
+	if (!is_meant(current))
 		return;
 	for (i = 0; i < offsets; i++) {
 		if (IS_ERR_OR_NULL((void *)object))
@@ -78,13 +59,12 @@ static void take(unsigned long object)
 	/* A wrong offset is to end in no leak, not in an oops. */
 	if (copy_from_kernel_nofault(&old, (void *)object, width) || !old)
 		return;
-	if (times && atomic_dec_if_positive(&left) < 0)
+	if (!take_turn())
 		return;
 	if (width == 8)
 		atomic64_inc((atomic64_t *)object);
 	else
 		atomic_inc((atomic_t *)object);
-	atomic_inc(&gets);
 }
 
 static int at_entry(struct kprobe *kp, struct pt_regs *regs)
@@ -110,7 +90,7 @@ static int __init extra_get_init(void)
 		pr_err("say at=FUNCTION and arg=1...6 or ret=1, offset=BYTES[,BYTES], width=4|8\n");
 		return -EINVAL;
 	}
-	atomic_set(&left, times);
+	when_init();
 	entry_probe.symbol_name = at;
 	return_probe.kp.symbol_name = at;
 	error = ret ? register_kretprobe(&return_probe) : register_kprobe(&entry_probe);

@@ -13,12 +13,10 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/atomic.h>
-#include <linux/module.h>
-#include <linux/sched.h>
 #include <linux/uaccess.h>
 
 #include "find_symbol.h"
+#include "when.h"
 
 static char *in;
 module_param(in, charp, 0444);
@@ -32,23 +30,7 @@ static unsigned int nth = 1;
 module_param(nth, uint, 0444);
 MODULE_PARM_DESC(nth, "which of the calls, counted from 1");
 
-static unsigned int times = 1;
-module_param(times, uint, 0444);
-MODULE_PARM_DESC(times, "how often to skip it; 0: always");
-
-static char *comm;
-module_param(comm, charp, 0444);
-MODULE_PARM_DESC(comm, "only for tasks of this name");
-
-static atomic_t skips = ATOMIC_INIT(0);
-
-static int skipped_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&skips));
-}
-
-static const struct kernel_param_ops skipped_ops = { .get = skipped_get };
-module_param_cb(skipped, &skipped_ops, NULL, 0444);
+module_param_cb(skipped, &happened_ops, NULL, 0444);
 MODULE_PARM_DESC(skipped, "how often it was skipped");
 
 #define CALL_OPCODE 0xe8
@@ -62,16 +44,12 @@ MODULE_PARM_DESC(skipped, "how often it was skipped");
 #define ENDBR_LENGTH 4
 #define PADDING_LENGTH 16
 
-static atomic_t left;
 static bool is_jump;
 
 static int step_over(struct kprobe *kp, struct pt_regs *regs)
 {
-	if (comm && strncmp(current->comm, comm, TASK_COMM_LEN - 1))
+	if (!is_meant(current) || !take_turn())
 		return 0;
-	if (times && atomic_dec_if_positive(&left) < 0)
-		return 0;
-	atomic_inc(&skips);
 	if (is_jump) {
 		regs->ip = *(unsigned long *)regs->sp;
 		regs->sp += sizeof(unsigned long);
@@ -193,7 +171,7 @@ static int __init skip_put_init(void)
 		return -ENOENT;
 	}
 
-	atomic_set(&left, times);
+	when_init();
 	probe.addr = (kprobe_opcode_t *)addr;
 	ret = register_kprobe(&probe);
 	if (ret) {
