@@ -65,6 +65,19 @@ void tell_more(Table &table, const Records &leaks, size_t row, const std::map<st
 	}
 }
 
+// What and where it is: of objects and of leaks alike.
+void what_cells(Table &table, const Look &look, const Records &records, size_t row,
+		const std::map<std::string, std::string> &lines)
+{
+	const std::string site = records.text(row, "site");
+	table.cell("count", records.number(row, "count"));
+	bytes_cell(table, look, "bytes", records.number(row, "bytes"));
+	for (const char *column : {"resource", "cache", "addresses"})
+		table.cell(column, records.text(row, column));
+	table.cell("site", site);
+	table.cell("source", line_of(lines, site));
+}
+
 bool is_wanted(LeakRows rows, const Records &leaks, size_t row)
 {
 	switch (rows) {
@@ -199,16 +212,9 @@ Table objects_table(const Records &objects, const Look &look, const Symbols &sym
 	shown.emplace_back("age");
 	Table table({"count", "bytes", "resource", "cache", "site", "source", "age", "addresses"}, shown);
 	for (size_t i = 0; i < objects.size(); ++i) {
-		const std::string site = objects.text(i, "site");
 		table.row();
-		table.cell("count", objects.number(i, "count"));
-		bytes_cell(table, look, "bytes", objects.number(i, "bytes"));
-		table.cell("resource", objects.text(i, "resource"));
-		table.cell("cache", objects.text(i, "cache"));
-		table.cell("site", site);
-		table.cell("source", line_of(lines, site));
+		what_cells(table, look, objects, i, lines);
 		table.cell("age", objects.number(i, "age"));
-		table.cell("addresses", objects.text(i, "addresses"));
 	}
 	return table;
 }
@@ -237,23 +243,16 @@ Table leaks_table(const std::vector<Container> &all, LeakRows rows, const Look &
 	for (const auto &[id, leaks] : files) {
 		for (size_t i = 0; i < leaks.size(); ++i) {
 			const std::string verdict = leaks.text(i, "verdict");
-			const std::string site = leaks.text(i, "site");
 			const std::string age = leaks.text(i, "age");
 			if (!is_wanted(rows, leaks, i))
 				continue;
 			table.row();
 			table.cell("id", static_cast<long long>(id));
 			table.cell("verdict", verdict, verdict_colour(verdict));
-			table.cell("count", leaks.number(i, "count"));
-			bytes_cell(table, look, "bytes", leaks.number(i, "bytes"));
-			table.cell("resource", leaks.text(i, "resource"));
-			table.cell("cache", leaks.text(i, "cache"));
-			table.cell("site", site);
-			table.cell("source", line_of(lines, site));
+			what_cells(table, look, leaks, i, lines);
 			if (!age.empty())
 				table.cell("age", leaks.number(i, "age"));
 			table.cell("class", leaks.text(i, "class"));
-			table.cell("addresses", leaks.text(i, "addresses"));
 			table.cell("details", leaks.text(i, "details"));
 			for (const char *column : {"stack", "holders", "unmatched"})
 				table.cell(column, leaks.text_if_there(i, column));
