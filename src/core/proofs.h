@@ -49,7 +49,8 @@ enum class Proof : u8 {
 	log_vector,
 	mount,
 	holder,
-	part
+	part,
+	kCount
 };
 
 // How the answer is taken.
@@ -121,7 +122,7 @@ inline constexpr ProofRow kProofs[] = {
 namespace proofs
 {
 
-// One row a proof, in their order; asked is what has something to answer.
+// Each proof has one row, in their order; nothing is asked where numbers or pointers decide.
 constexpr bool are_sound()
 {
 	u32 at = 0;
@@ -130,7 +131,7 @@ constexpr bool are_sound()
 		if (row.proof != static_cast<Proof>(at++) || asked != (row.probe != BC_PROBE_NONE))
 			return false;
 	}
-	return at == static_cast<u32>(Proof::part) + 1;
+	return at == static_cast<u32>(Proof::kCount);
 }
 static_assert(are_sound());
 
