@@ -25,6 +25,7 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
+#include "instructions.h"
 #include "shim.h"
 
 enum way {
@@ -70,8 +71,6 @@ static const struct watched {
 #define MOST_INLINED 8 /* in one function */
 #define MOST_PROBES (ARRAY_SIZE(watched) * MOST_INLINED)
 #define MOST_BEFORE_GET 64 /* bytes of a function that can only be its beginning */
-#define CALL_OPCODE 0xe8
-#define CALL_LENGTH 5
 
 struct probe {
 	struct kprobe kp;
@@ -147,24 +146,12 @@ static const void *task_namespace(void)
 	return pid && pid->level > 0 ? pid->numbers[1].ns : NULL;
 }
 
-static bool branches(unsigned long call, unsigned long *target)
-{
-	u8 code[CALL_LENGTH];
-	s32 distance;
-
-	if (copy_from_kernel_nofault(code, (const void *)call, sizeof(code)) || code[0] != CALL_OPCODE)
-		return false;
-	memcpy(&distance, code + 1, sizeof(distance));
-	*target = call + CALL_LENGTH + distance;
-	return true;
-}
-
 /* The call before `caller` went to `entered`, or to a function that jumped there: that one's address, else 0. */
 static unsigned long jumped_from(unsigned long caller, unsigned long entered)
 {
 	unsigned long target;
 
-	if (!branches(caller - CALL_LENGTH, &target))
+	if (!bc_call_at(caller - BC_CALL_LENGTH, &target))
 		return 0;
 	/* a kprobe on a function's first instruction may stand behind its endbr */
 	return target == entered || target + ENDBR_INSN_SIZE == entered || target == entered + ENDBR_INSN_SIZE ? 0 : target;
@@ -273,64 +260,6 @@ static int on_return(struct kretprobe_instance *instance, struct pt_regs *regs)
 	return 0;
 }
 
-/* The instruction that adds one to a count, `lock xadd` or `lock addl $1`. */
-struct get {
-	u8 base;     /* the register that points to the object */
-	u8 length;   /* in bytes */
-	bool locked; /* or the kernel has found one CPU only: see above */
-};
-
-#define LOCK_BYTE 0xf0
-#define NO_LOCK_BYTE 0x3e /* arch/x86/kernel/alternative.c, alternatives_smp_unlock() */
-
-/* False where it is none of a 32-bit count at `offset` of an object. */
-static bool decode(const u8 *code, u32 offset, struct get *get)
-{
-	bool xadd, add;
-	u8 rex = 0, modrm, mod, rm;
-	u32 at = 0;
-
-	get->locked = code[at] == LOCK_BYTE;
-	if (!get->locked && code[at] != NO_LOCK_BYTE)
-		return false;
-	at++;
-	if ((code[at] & 0xf0) == 0x40)
-		rex = code[at++];
-	if (rex & 8) /* 64 bits */
-		return false;
-	add = code[at] == 0x83;
-	xadd = code[at] == 0x0f && code[at + 1] == 0xc1;
-	if (!add && !xadd)
-		return false;
-	at += add ? 1 : 2;
-	modrm = code[at++];
-	mod = modrm >> 6;
-	rm = modrm & 7;
-	if (add && (modrm >> 3 & 7) != 0) /* the operation is there: 0 adds */
-		return false;
-	if (rm == 4) { /* a byte more, which names the base; with an index it is no count of an object */
-		u8 sib = code[at++];
-
-		if ((sib >> 3 & 7) != 4 || rex & 2)
-			return false;
-		rm = sib & 7;
-	}
-	if (mod == 0) {
-		if (rm == 5 || offset != 0) /* 5: relative to the instruction pointer, or without a base */
-			return false;
-	} else if (mod == 1) {
-		if (code[at++] != offset)
-			return false;
-	} else {
-		return false;
-	}
-	if (add && code[at++] != 1)
-		return false;
-	get->base = rm | (rex & 1) << 3;
-	get->length = at;
-	return get->base != 4; /* no object lies where the stack pointer points to */
-}
-
 static int add_probe(const struct watched *what, unsigned long addr, kprobe_pre_handler_t handler, u8 base, bool after)
 {
 	struct probe *probe = &probes[probe_count];
@@ -354,11 +283,10 @@ static unsigned int probe_inlined(const struct watched *what, unsigned long star
 {
 	unsigned int found = 0;
 	unsigned long addr;
-	struct get get;
-	u8 code[12];
+	struct bc_increment get;
 
-	for (addr = start; addr + sizeof(code) <= end && found < MOST_INLINED; addr++) {
-		if (copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) || !decode(code, count_offset(what->kind), &get))
+	for (addr = start; addr + BC_MOST_INCREMENT <= end && found < MOST_INLINED; addr++) {
+		if (!bc_increment_at(addr, count_offset(what->kind), &get))
 			continue;
 		found += !add_probe(what, get.locked ? addr : addr + get.length, on_inlined, get.base, !get.locked);
 	}
@@ -372,29 +300,16 @@ static unsigned int probe_inlined(const struct watched *what, unsigned long star
 static unsigned long own_get(unsigned long start, unsigned long end)
 {
 	unsigned long addr, at = 0;
-	struct get get;
-	u8 code[12];
+	struct bc_increment get;
 
-	for (addr = start; addr + sizeof(code) <= end; addr++) {
-		if (copy_from_kernel_nofault(code, (void *)addr, sizeof(code)) ||
-		    !decode(code, count_offset(BC_REFERENCE_USER), &get))
+	for (addr = start; addr + BC_MOST_INCREMENT <= end; addr++) {
+		if (!bc_increment_at(addr, count_offset(BC_REFERENCE_USER), &get))
 			continue;
 		if (at)
 			return 0;
 		at = addr;
 	}
 	return at - start <= MOST_BEFORE_GET ? at : 0;
-}
-
-static bool has_call(unsigned long start, unsigned long end, unsigned long function)
-{
-	unsigned long addr, target;
-
-	for (addr = start; addr + CALL_LENGTH <= end; addr++) {
-		if (branches(addr, &target) && (target == function || target == function + ENDBR_INSN_SIZE))
-			return true;
-	}
-	return false;
 }
 
 /* What get_ucounts() is called by, if that is hooked. */
@@ -407,7 +322,7 @@ static bool hook_both(const struct watched *what, unsigned long start, unsigned 
 		if (!strcmp(hooked[i].function, "get_ucounts"))
 			hook = &hooked[i];
 	}
-	if (!hook || !hook->direct.attached || !has_call(start, end, hook->start))
+	if (!hook || !hook->direct.attached || !bc_has_call(start, end, hook->start))
 		return false;
 	hook->both_start = start;
 	hook->both_end = end;
