@@ -122,6 +122,9 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		by_state(BC_PROBE_MOUNT);
 		copy_text(j.text, sizeof(j.text), probed.text);
 		return j;
+	case Proof::address:
+		j.verdict = Verdict::held;
+		return j;
 	case Proof::extent_state:
 		return by_state(BC_PROBE_EXTENT_STATE);
 	case Proof::block_group:

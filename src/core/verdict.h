@@ -58,6 +58,7 @@ enum class Proof : u8 {
 	log_item,      // by state: in one of the two lists
 	log_vector,    // by state: such an item's
 	mount,	       // by state: in the mount namespace of a living task
+	address,       // by search: something that lives has its address (census.h); until then it is held
 	holder,	       // by reference: a living task's descriptor refers to it (survivors.h)
 	part,	       // by reference: an excused dentry, inode or node points to it (survivors.h)
 };
@@ -193,6 +194,11 @@ inline constexpr ClassRow kClasses[] = {
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,
      "a next hop in a network namespace that lives on caches a route a CPU and direction"},
+    {"reserve", "mempool_alloc", "", Verdict::cached, Proof::address, 0,
+     "whoever gives back an element of a reserve that is not full fills it up; io_uring's direct writes keep theirs "
+     "for "
+     "the next"},
+    {"reserve", "mempool_alloc_noprof", "", Verdict::cached, Proof::address, 0, "the same, 6.12"},
     {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
