@@ -154,7 +154,7 @@ void note_forced(Container &c, Charged what, s64 amount)
 
 Severity severity(u32 gfp, const Site &site)
 {
-	if ((gfp & platform::kGfpNoFail) != 0 || platform::current_must_succeed())
+	if ((gfp & platform::kGfpNoFail) != 0 || site.special.is_reserved() || platform::current_must_succeed())
 		return Severity::force;
 	if ((gfp & platform::kGfpDirectReclaim) != 0) {
 		constexpr u32 kAnything = platform::kGfpIo | platform::kGfpFs;

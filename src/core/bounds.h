@@ -5,7 +5,8 @@
 //   hard	may sleep, or is GFP_NOWAIT: refused above the barrier
 //   soft	GFP_ATOMIC: refused above limit + atomic_slack; above the limit it counts as forced
 //   force	never refused: NOFS and NOIO (a file system aborts its transaction when it gets no memory there), page
-//		faults (they would be repeated for ever), __GFP_NOFAIL, PF_MEMALLOC, exiting tasks
+//		faults (they would be repeated for ever), __GFP_NOFAIL, PF_MEMALLOC, exiting tasks, elements of reserves
+//		(pieces.h)
 //
 // Pieces are counted in one atomic each, so a bound is exact by compare-and-exchange. Bytes are in per-CPU cells while
 // the container is `far` from its bound. At `threshold` it switches: it loses its cells (one store: every charge and

@@ -13,6 +13,9 @@ namespace
 
 Proof proof_of(const Judgement &j) { return j.row == kNoRow ? Proof::part : kClasses[j.row].proof; }
 
+// Is that it is held all that is known?
+bool by_address(const Judgement &j) { return j.row != kNoRow && !j.part && kClasses[j.row].proof == Proof::address; }
+
 bool counts_references(const Judgement &j) { return proof_of(j) == Proof::dentry || proof_of(j) == Proof::inode; }
 
 // Can an inode with these references be found otherwise than by its address? One that has names only is lost with them.
@@ -30,6 +33,8 @@ bool may_be_lost(const Judgement &j)
 		return j.nameless && j.extra > 0;
 	case Proof::inode:
 		return !is_findable(j.extra, j.aliases, j.nameless);
+	case Proof::address:
+		return true;
 	default:
 		return false;
 	}
@@ -249,6 +254,7 @@ void Search::result(u32 i, CensusResult &out) const
 	out.address = s.address;
 	out.slot = s.slot;
 	out.lost = c.alive || (!complete_ && !c.gone) ? 0 : 1;
+	out.alive = c.alive;
 	out.unexplained = counts_references(j) ? j.extra - s64{c.explained} - (j.pinned ? 1 : 0) : 0;
 	bc_text text{out.text, 0, sizeof(out.text) - 1, false};
 	Text to{text};
@@ -304,7 +310,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 		if (j.verdict != Verdict::held)
 			continue;
 		++held;
-		unknown |= counts_references(j) && !j.holder && !j.part;
+		unknown |= (counts_references(j) || by_address(j)) && !j.holder && !j.part;
 	}
 	if (!unknown || held > kMost || !may_search_) {
 		forget(c);
@@ -338,6 +344,8 @@ void Census::apply(const Container &c, Survivors &survivors, u32 least)
 		if (r.lost >= least && !s->judgement.holder) {
 			s->judgement.verdict = Verdict::leaked;
 			s->judgement.part = false;
+		} else if (r.alive && by_address(s->judgement) && !s->judgement.holder) {
+			s->judgement.verdict = kClasses[s->judgement.row].verdict;
 		}
 	}
 }

@@ -21,6 +21,7 @@ struct CensusResult {
 	Hidden address;
 	Slot slot;
 	u32 lost;	 // searches in a row that found it so
+	bool alive;	 // something that lives has its address
 	s64 unexplained; // references that no word belongs to
 	char text[80];	 // who has the others: "filp:1,mnt_cache:1,unexplained:1"
 };

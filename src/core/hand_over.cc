@@ -70,7 +70,7 @@ u64 hand_over(Container &c, const Survivors &survivors, bool late)
 		    const u32 row = last->judgement.row;
 		    // A piece is charged twice; none of these is one.
 		    const bool watch = row != kNoRow && !last->judgement.part && Classes::watched(kClasses[row]) &&
-				       !sites[found.slot.site()].special.any();
+				       sites[found.slot.site()].special.is_plain();
 		    if (watch)
 			    watched[row] = true;
 		    return watch;

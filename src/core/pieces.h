@@ -48,4 +48,12 @@ inline constexpr PieceRow kPieces[] = {
      "drivers/tty/tty_io.c: the two ends of a pair. A serial line has one"},
 };
 
+// Who falls back on a reserve when an allocation fails, and waits for it when it is empty (mm/mempool.c). A refusal
+// would not bound anybody: it would take the elements that the whole machine keeps for when memory is short, and put
+// the container's own in their place.
+inline constexpr const char *kOfReserves[] = {
+    "mempool_alloc",
+    "mempool_alloc_noprof", // 6.12
+};
+
 } // namespace bc

@@ -48,6 +48,7 @@ enum class Proof : u8 {
 	log_item,
 	log_vector,
 	mount,
+	address,
 	holder,
 	part,
 	kCount
@@ -60,7 +61,8 @@ enum class By : u8 {
 	state,		 // it is known
 	references,	 // it is known, and nobody but a cache refers to it; else it is held
 	inode,		 // the same; what has no inode inside is some other cache's, which reclaim empties
-	pointer		 // who points to it decides: survivors.h
+	pointer,	 // who points to it decides: survivors.h
+	search // held, until the census has found its address in something that lives, or in nothing: census.h
 };
 
 // Does what such an object points to live with it? Of others that are kept above the allocator we know no more; what is
@@ -115,6 +117,7 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::log_item, BC_PROBE_LOG_ITEM},			      // in one of the two lists
     {Proof::log_vector, BC_PROBE_LOG_VECTOR},			      // such an item's
     {Proof::mount, BC_PROBE_MOUNT, By::state, Owns::yes},	      // in the mount namespace of a living task
+    {Proof::address, BC_PROBE_NONE, By::search},		      // something that lives has its address
     {Proof::holder, BC_PROBE_NONE, By::pointer}, // a living task's descriptor refers to it (survivors.h)
     {Proof::part, BC_PROBE_NONE, By::pointer},	 // an excused dentry, inode or node does
 };
@@ -122,12 +125,12 @@ inline constexpr ProofRow kProofs[] = {
 namespace proofs
 {
 
-// Each proof has one row, in their order; nothing is asked where numbers or pointers decide.
+// Each proof has one row, in their order; and an object is asked where its state decides.
 constexpr bool are_sound()
 {
 	u32 at = 0;
 	for (const ProofRow &row : kProofs) {
-		const bool asked = row.by != By::number && row.by != By::number_each_cpu && row.by != By::pointer;
+		const bool asked = row.by == By::state || row.by == By::references || row.by == By::inode;
 		if (row.proof != static_cast<Proof>(at++) || asked != (row.probe != BC_PROBE_NONE))
 			return false;
 	}

@@ -76,6 +76,10 @@ Special Sites::special_of(Address caller, const char *cache_name) const
 		if (in_function(symbol, row.function) && starts_with(cache_name, row.cache))
 			return Special::piece(row);
 	}
+	for (const char *function : kOfReserves) {
+		if (in_function(symbol, function))
+			return Special::reserved();
+	}
 	return Special{};
 }
 
@@ -118,7 +122,7 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 	site.kind = reclaimable ? ByteKind::dcachesize : ByteKind::kmemsize;
 	site.cache_name = intern_name(name);
 	site.special = special;
-	site.amount = stride.value <= kMostInCell && !special.any() ? pack(stride) : 0;
+	site.amount = stride.value <= kMostInCell && special.is_plain() ? pack(stride) : 0;
 	site.slot = Slot::of_site(SiteIndex{i}, site.plain() ? static_cast<u32>(site.kind) : Slot::kSpecial);
 	site.tag = site.plain() ? Ledger::tag_of(Ledger::shift_of(stride)) : Ledger::kNoTag;
 	site.cell = static_cast<u64>(site.kind) * sizeof(u64);

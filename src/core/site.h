@@ -40,7 +40,12 @@ class Special
 		    static_cast<u8>(static_cast<u32>(row.what) << kPieceShift | (row.atomic_too ? kAtomicToo : 0u))};
 	}
 
-	constexpr bool any() const { return bits_ != 0; }
+	// An element of a reserve: its allocation is never refused. It is counted as any other object.
+	static constexpr Special reserved() { return Special{kReserved}; }
+
+	// Counted in cells, and in nothing else.
+	constexpr bool is_plain() const { return (bits_ & ~kReserved) == 0; }
+	constexpr bool is_reserved() const { return bits_ & kReserved; }
 	// Made by the allocator for itself: gets no owner.
 	constexpr bool is_unowned() const { return bits_ & kUnowned; }
 	constexpr bool is_piece() const { return bits_ >> kPieceShift != 0; }
@@ -51,11 +56,12 @@ class Special
       private:
 	static constexpr u8 kUnowned = 1;
 	static constexpr u8 kAtomicToo = 2;
+	static constexpr u8 kReserved = 4;
 	static constexpr u32 kPieceShift = 4; // 0 there is kmemsize, which is no piece
 	constexpr explicit Special(u8 bits) : bits_(bits) {}
 	u8 bits_ = 0;
 };
-static_assert(kChargedRows <= 16 && !Special{}.any());
+static_assert(kChargedRows <= 16 && Special{}.is_plain() && Special::reserved().is_plain());
 
 // One line of the cache. All that a charge wants of its site is made ready when it is interned.
 struct alignas(64) Site {

@@ -52,6 +52,9 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return j;
 	case By::pointer:
 		return j;
+	case By::search:
+		j.verdict = Verdict::held;
+		return j;
 	case By::state:
 		j.owner = probed.owner;
 		j.subject = probed.subject;

@@ -151,6 +151,10 @@ inline constexpr ClassRow kClasses[] = {
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,
      "a next hop in a network namespace that lives on caches a route a CPU and direction"},
+    {"reserve", "mempool_alloc", "", Verdict::cached, Proof::address, 0,
+     "whoever gives back an element of a reserve that is not full fills it up; a CPU keeps bios of io_uring's "
+     "direct reads"},
+    {"reserve", "mempool_alloc_noprof", "", Verdict::cached, Proof::address, 0, "the same, 6.12"},
     {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
