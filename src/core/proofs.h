@@ -74,7 +74,7 @@ enum class Owns : bool {
 
 struct ProofRow {
 	Proof proof;
-	enum bc_probe probe;
+	enum bc_probe probe : 8;
 	By by = By::state;
 	Owns owns = Owns::no;
 };
