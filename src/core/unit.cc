@@ -22,5 +22,6 @@
 #include "stop.cc"
 #include "survey.cc"
 #include "survivors.cc"
+#include "sweep.cc"
 #include "text.cc"
 #include "verdict.cc"
