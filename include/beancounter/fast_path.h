@@ -13,9 +13,18 @@
 #define BC_LEDGER_EXCLUSIVE 24
 #define BC_CHUNK_SHIFT 9
 
-/* A page's word that leads to an array: its address, aligned to 64; this flag; and the shift in the low five bits. */
-#define BC_WORD_ARRAY 32
+/*
+ * A page's word that leads to an array: its address, aligned to 64; BC_WORD_CLOSING while it may be about to be given back; and in the low
+ * five bits a count. An offset in the page, shifted up by BC_WORD_UP and then down by the count, is the place of what starts there. In 32
+ * bits both shifts leave out what is no offset, and the count's leaves out BC_WORD_CLOSING, so that a free asks for neither. Each count
+ * has BC_WORD_ARRAY, where a slot has its clear bit when it has been rotated left by BC_WORD_ROTATED.
+ */
 #define BC_WORD_TAG 63
+#define BC_WORD_CLOSING 32
+#define BC_WORD_ARRAY 16
+#define BC_WORD_UP 20
+#define BC_WORD_ROTATED 5
+#define BC_WORD_NO_TAG BC_WORD_ARRAY /* an array's, but of no stride: no word has it */
 
 /* struct Container (container.h) */
 #define BC_CONTAINER_NS 0
@@ -55,7 +64,7 @@
 #define BC_SITE_PIECE_CELL (BC_SITE_CELL + 1)
 #define BC_SITE_PIECE_ACCOUNT (BC_SITE_CELL + 2)
 #define BC_SITE_PIECE_TAGS (BC_SITE_CELL + 7)
-#define BC_TAG_PIECE 127 /* what it has instead: kNoTag, and a bit more */
+#define BC_TAG_PIECE 80 /* what it has instead: BC_WORD_NO_TAG, and a bit more */
 #define BC_SITE_STRIDE 56
 #define BC_SITE_SHIFT 6 /* log2 of its size */
 #define BC_SITE_BITS 15

@@ -198,7 +198,7 @@ BC_HOT void free_singly(void *const *objects, u32 count, Ledger::Run &run, Toget
 		if (slot.empty())
 			continue;
 		place->set_relaxed(0);
-		together.add(slot, kMostAtOnce >> (run.shift() + 1));
+		together.add(slot, run.half_of(kMostAtOnce));
 	}
 }
 

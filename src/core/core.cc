@@ -12,6 +12,7 @@
 #include "render.h"
 #include "selfcheck.h"
 #include "stop.h"
+#include "sweep.h"
 #include "unowned.h"
 
 namespace bc
@@ -48,8 +49,10 @@ int bc_core_init(const struct bc_config *config)
 	const bool flat = config->pages * sizeof(u64) <= config->flat_most &&
 			  config->pages <= config->ram_pages + config->ram_pages / 4;
 	if (sites.init() && references.init() && containers.init(config->max_containers, config->cpus) &&
-	    bc_ledger.init(config->pages, config->ledger_most, flat))
+	    bc_ledger.init(config->pages, config->ledger_most, flat)) {
+		sweeper.init();
 		return 0;
+	}
 	bc_core_exit();
 	return kNoMemory;
 }

@@ -44,8 +44,8 @@ struct AccountLayout {
 };
 static_assert(offsetof(Container, gate) == BC_CONTAINER_GATE &&
 	      BC_GATES_OF_PIECES == (kGateNear | kGatePieces | kGateFailNth));
-static_assert((BC_TAG_PIECE & Ledger::kTagMask) == Ledger::kNoTag && offsetof(Site, stride) == BC_SITE_STRIDE &&
-	      Slot::kSpecial == BC_ACCOUNT_SPECIAL);
+static_assert((BC_TAG_PIECE & Ledger::kTagMask) == Ledger::kNoTag && BC_TAG_PIECE != Ledger::kNoTag &&
+	      BC_TAG_PIECE < 256 && offsetof(Site, stride) == BC_SITE_STRIDE && Slot::kSpecial == BC_ACCOUNT_SPECIAL);
 struct ReferencesLayout {
 	using Object = References::Object;
 	using Row = References::Row;

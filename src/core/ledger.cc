@@ -23,6 +23,7 @@ bool Ledger::init(u64 pages, u64 most, bool flat)
 		if (flat_ == nullptr)
 			return false;
 		bytes_.set_relaxed(static_cast<s64>(pages * sizeof(*flat_)));
+		fixed_.set_relaxed(bytes_.relaxed());
 		most_ = most == 0 ? s64{0} : bytes_.relaxed() + static_cast<s64>(most);
 		limit_ = pages;
 		return true;
@@ -36,6 +37,7 @@ bool Ledger::init(u64 pages, u64 most, bool flat)
 	top_ = top;
 	chunks_ = chunks;
 	bytes_.set_relaxed(static_cast<s64>(chunks * sizeof(*top_)));
+	fixed_.set_relaxed(bytes_.relaxed());
 	most_ = most == 0 ? s64{0} : bytes_.relaxed() + static_cast<s64>(most);
 	limit_ = pages;
 	return true;
@@ -63,7 +65,10 @@ void Ledger::exit()
 	top_ = nullptr;
 	chunks_ = 0;
 	bytes_.set_relaxed(0);
+	fixed_.set_relaxed(0);
 	arrays_.set_relaxed(0);
+	tell_at_.set_relaxed(0);
+	given_back_.set_relaxed(0);
 }
 
 Atomic<u64> *Ledger::chunk_for(u64 page, u32 gfp)
@@ -83,8 +88,17 @@ Atomic<u64> *Ledger::chunk_for(u64 page, u32 gfp)
 		bc_page_free(fresh);
 		return seen;
 	}
-	bytes_.add(kPageSize);
+	fixed_.add(kPageSize);
+	grown(kPageSize);
 	return fresh;
+}
+
+void Ledger::grown(s64 bytes)
+{
+	const s64 now = bytes_.add(bytes);
+	const s64 at = tell_at_.relaxed();
+	if (now >= at && now - bytes < at)
+		bc_kick_worker();
 }
 
 void Ledger::retire(u64 word)
@@ -129,13 +143,18 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 	u64 seen = word.acquire();
 	u64 replaced = 0;
 	while ((seen & kTagMask) != tag_of(shift)) {
+		if ((seen & kTagMask) == (tag_of(shift) | kClosing)) { // not while we are here: the mark comes off
+			if (word.compare_exchange(seen, seen & ~kClosing))
+				seen &= ~kClosing;
+			continue;
+		}
 		void *array = full() ? nullptr : bc_mem_alloc(array_bytes(shift), gfp);
 		if (array == nullptr)
 			return kNotRecorded;
 		const u64 fresh = platform::word_of(array) | tag_of(shift);
 		if (word.compare_exchange(seen, fresh)) {
-			bytes_.add(array_bytes(shift));
 			arrays_.add(1);
+			grown(array_bytes(shift));
 			replaced = seen;
 			seen = fresh;
 		} else {

@@ -10,10 +10,13 @@
 //
 // A word is
 //	0			nothing recorded in this page
-//	pointer | 32 | shift	an array of 4096 >> shift slots; an object's place is (offset in page) >> shift with
-//				shift = ilog2(stride), unique since two objects of a slab lie a stride apart
+//	pointer | 20 + shift	an array of 4096 >> shift slots; an object's place is (offset in page) >> shift with
+//				shift = ilog2(stride), unique since two objects of a slab lie a stride apart. 20 is
+//				what frees shift up before they shift down, by all of these five bits, so that the
+//				next one costs them nothing; and all of these sums have the 16
+//	... | 32		the same, closing: nothing was in it, and it is about to be given back
 //	a slot, rotated		the one object of a page or more that starts here; bit 63 of a slot is clear, and
-//				rotated lies where arrays have the 32
+//				rotated lies where arrays have the 16
 //
 // Who may write what, and when:
 //  - An object has one owner at a time: the task that allocates it records, whoever frees it takes. Both are plain
@@ -28,6 +31,10 @@
 //    otherwise), nobody records or frees in it any more, and only walkers can still be reading it. It goes on a list
 //    and is freed by reclaim() after a grace period. While it waits its first word is the link, which has bit 63 set
 //    and so is no slot to a late walker.
+//  - An array that holds nothing is given back (sweep.cc) by a mark in its word, which makes it closing. To a free
+//    that is an array as before; to who records it is one of another stride, and whoever records there takes the mark
+//    off first. A grace period after the mark no section is left that knew the word without it: what is empty then,
+//    and still marked, stays empty, since nobody records in it without changing the word. Nobody but the worker marks.
 //
 // Contexts: record() and take() from anywhere with preemption off. walk(), claim() and reclaim() sleep.
 #pragma once
@@ -59,7 +66,7 @@ class Ledger
 			const u64 seen = word.acquire();
 			const u32 shift = shift_of(stride);
 			if (__builtin_expect((seen & kTagMask) == tag_of(shift), true)) {
-				Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift];
+				Atomic<u64> &place = place_in(seen, address);
 				if (__builtin_expect(place.relaxed() == 0, true)) {
 					place.release(slot.raw()); // with its site, for walkers
 					return true;
@@ -92,7 +99,7 @@ class Ledger
 		const u64 seen = word_of(page).acquire();
 		if (__builtin_expect((seen & kTagMask) != tag, false))
 			return false;
-		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(tag)];
+		Atomic<u64> &place = place_in(seen, address);
 		if (__builtin_expect(place.relaxed() != 0, false))
 			return false;
 		place.release(slot.raw());
@@ -103,14 +110,15 @@ class Ledger
 	class Run
 	{
 	      public:
-		u32 shift() const { return shift_; }
+		// `bytes` over twice the stride that the shift stands for.
+		u32 half_of(u32 bytes) const { return static_cast<u32>(u64{bytes} << (BC_WORD_UP - 1) >> count_); }
 
 	      private:
 		friend class Ledger;
 		u64 page_ = 1; // no page's address
-		u32 shift_ = 0;
+		u32 count_ = 0;
 		Atomic<u64> *array_ = nullptr; // nullptr: nothing is recorded there, or it is no array
-		Atomic<u64> *place(u64 address) { return &array_[(address - page_) >> shift_]; }
+		Atomic<u64> *place(Address address) { return &array_[place_by(address, count_)]; }
 	};
 	// The place of the object at `address`, if it has one in an array; with `other` set the long way is to be gone.
 	// Clearing it takes the object, but not while somebody claims: exclusive().
@@ -119,7 +127,7 @@ class Ledger
 		other = false;
 		if (__builtin_expect(address.value - run.page_ >= kPageSize, false))
 			other = !look_up(run, address);
-		return run.array_ == nullptr ? nullptr : run.place(address.value);
+		return run.array_ == nullptr ? nullptr : run.place(address);
 	}
 	bool exclusive() const { return exclusive_.relaxed() != 0; }
 
@@ -162,15 +170,16 @@ class Ledger
 		});
 	}
 	static constexpr u32 kTogether = 4;
-	// What is recorded for an object in an array, and the tag of that: what take_together() wants of the first.
+	// What is recorded for an object in an array, and the tag of that: what take_together() wants of the first. Of
+	// one that is closing it is the tag that it had, as a tag is of sites: take_together() takes nothing there.
 	BC_HOT Slot peek_in_array(Address address, u64 &tag) const
 	{
 		const u64 page = platform::page_index(address.value);
 		const u64 seen = page < limit_ ? word_of(page).acquire() : 0;
 		if (!is_array(seen))
 			return Slot{};
-		tag = seen & kTagMask;
-		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(tag)].relaxed()};
+		tag = seen & kCountMask;
+		return Slot{place_in(seen, address).relaxed()};
 	}
 
 	// Takes what is recorded for the object at `address`; empty for what nobody charged.
@@ -185,7 +194,7 @@ class Ledger
 			return Slot{};
 		if (!is_array(seen)) // a page's own word is shared by all that starts there, stale or not
 			return take_word(word, seen);
-		Atomic<u64> &place = array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(seen)];
+		Atomic<u64> &place = place_in(seen, address);
 		if (__builtin_expect(exclusive_.relaxed() != 0, false))
 			return take_exclusive(place, place.relaxed());
 		const Slot slot{place.relaxed()};
@@ -204,7 +213,7 @@ class Ledger
 		const u64 seen = word_of(page).acquire();
 		if (seen == 0 || !is_array(seen))
 			return unrotated(seen);
-		return Slot{array_of(seen)[(address.value & (kPageSize - 1)) >> shift_in(seen)].acquire()};
+		return Slot{place_in(seen, address).acquire()};
 	}
 	bool holds(Address address) const { return !peek(address).empty(); }
 
@@ -228,20 +237,7 @@ class Ledger
 	// recorded or taken meanwhile may or may not be seen.
 	template <class Visit> void walk(Visit &&visit)
 	{
-		for (u64 first = 0; first < limit_; first += kChunkWords) {
-			Atomic<u64> *words = &word_of(first);
-			if (words == zero_chunk())
-				continue;
-			u32 pages = 0;
-			for (u64 w = 0; w < kChunkWords && first + w < limit_; ++w) {
-				if (words[w].relaxed() == 0)
-					continue;
-				walk_page(words[w], platform::page_address(first + w), visit);
-				if (++pages % kPagesAtOnce == 0)
-					bc_cond_resched();
-			}
-			bc_cond_resched();
-		}
+		each_word([&](Atomic<u64> &word, u64 page) { walk_page(word, platform::page_address(page), visit); });
 	}
 
 	// From begin_exclusive() to end_exclusive() claim() may be called from within walk(). One walker at a time: the
@@ -260,7 +256,17 @@ class Ledger
 	// Frees what was replaced. Sleeps for a grace period if there is anything.
 	void reclaim();
 
+	// Gives the arrays back that hold nothing: how many. Sleeps, for grace periods if there are any. The worker's
+	// alone, and not while it walks.
+	u32 give_back();
+	// The worker is called once when bytes() comes to this.
+	void tell_at(s64 bytes) { tell_at_.set_relaxed(bytes); }
+	s64 told_at() const { return tell_at_.relaxed(); }
+
 	s64 bytes() const { return bytes_.relaxed(); }
+	s64 bytes_of_arrays() const { return bytes_.relaxed() - fixed_.relaxed(); }
+	s64 most() const { return most_; } // 0: no bound
+	s64 given_back() const { return given_back_.relaxed(); }
 	s64 arrays() const { return arrays_.relaxed(); }
 	u64 limit() const { return limit_; }
 	bool flat() const { return flat_ != nullptr; }
@@ -268,10 +274,17 @@ class Ledger
 	static constexpr u32 kPagesAtOnce = 8; // that a walk visits before it asks whether somebody waits for the CPU
 	static constexpr u32 kChunkShift = 9;
 	static constexpr u32 kChunkWords = 1u << kChunkShift;
-	static constexpr u64 kTagMask = BC_WORD_TAG; // arrays are aligned to 64: the low bits hold the tag
-	static constexpr u64 kNoTag = kTagMask;	     // that no array has
-	static constexpr u64 tag_of(u32 shift) { return shift < kPageShift ? BC_WORD_ARRAY | shift : kNoTag; }
-	static constexpr u32 shift_in(u64 tag) { return tag & (BC_WORD_ARRAY - 1); }
+	static constexpr u64 kTagMask = BC_WORD_TAG;	 // arrays are aligned to 64: the low bits hold the tag
+	static constexpr u64 kClosing = BC_WORD_CLOSING; // no tag of a site's has it
+	static constexpr u64 kCountMask = kTagMask ^ kClosing;
+	static constexpr u64 kNoTag = BC_WORD_NO_TAG; // that no array has, closing or not
+	static constexpr u64 tag_of(u32 shift) { return shift < kPageShift ? BC_WORD_UP + shift : kNoTag; }
+	static constexpr u32 shift_in(u64 tag) { return static_cast<u32>(tag & kCountMask) - BC_WORD_UP; }
+	// An address's place in an array with this tag.
+	static constexpr u32 place_by(Address address, u64 tag)
+	{
+		return static_cast<u32>(address.value) << BC_WORD_UP >> (tag & kCountMask);
+	}
 
 	static constexpr u32 shift_of(Stride stride)
 	{
@@ -285,8 +298,15 @@ class Ledger
 
       private:
 	static constexpr bool is_array(u64 word) { return (word & BC_WORD_ARRAY) != 0; }
-	static constexpr u64 rotated(Slot slot) { return slot.raw() << 6 | slot.raw() >> 58; }
-	static constexpr Slot unrotated(u64 word) { return Slot{word >> 6 | word << 58}; }
+	static constexpr bool is_closing(u64 word) { return is_array(word) && (word & kClosing) != 0; }
+	static constexpr u64 rotated(Slot slot)
+	{
+		return slot.raw() << BC_WORD_ROTATED | slot.raw() >> (64 - BC_WORD_ROTATED);
+	}
+	static constexpr Slot unrotated(u64 word)
+	{
+		return Slot{word >> BC_WORD_ROTATED | word << (64 - BC_WORD_ROTATED)};
+	}
 	Atomic<u64> &word_of(u64 page) const
 	{
 		if (__builtin_expect(flat_ != nullptr, true))
@@ -300,7 +320,7 @@ class Ledger
 		const u64 seen = page < limit_ ? word_of(page).acquire() : 0;
 		run.page_ = address.value & ~u64{kPageSize - 1};
 		run.array_ = is_array(seen) ? array_of(seen) : nullptr;
-		run.shift_ = shift_in(seen);
+		run.count_ = seen & kCountMask;
 		return seen == 0 || is_array(seen);
 	}
 	template <class Visit> u32 fours(void *const *objects, u32 count, u64 tag, Visit &&visit) const
@@ -314,7 +334,7 @@ class Ledger
 				const u64 seen = page < limit_ ? flat_[page].acquire() : 0;
 				if ((seen & kTagMask) != tag)
 					return done;
-				places[i] = &array_of(seen)[(address & (kPageSize - 1)) >> shift_in(tag)];
+				places[i] = &array_of(seen)[place_by(Address{address}, tag)];
 			}
 			if (!visit(places))
 				return done;
@@ -326,10 +346,11 @@ class Ledger
 	{
 		return static_cast<Atomic<u64> *>(platform::pointer_of(word & ~kTagMask));
 	}
+	static Atomic<u64> &place_in(u64 word, Address address) { return array_of(word)[place_by(address, word)]; }
 	static Atomic<u64> *zero_chunk();
 
-	// The word that was replaced (an array or a slot), 0, or kNotRecorded.
-	static constexpr u64 kNotRecorded = kTagMask;
+	// The word that was replaced (an array or a slot), 0, or kNotRecorded, which no word is.
+	static constexpr u64 kNotRecorded = kNoTag;
 	BC_COLD u64 record_slow(u64 page, Address address, Stride stride, Slot slot, u32 gfp);
 	template <class Stale> BC_COLD void drop(u64 word, Stale &stale)
 	{
@@ -346,13 +367,35 @@ class Ledger
 	}
 	BC_COLD static Slot take_exclusive(Atomic<u64> &place, u64 seen);
 	Slot take_word(Atomic<u64> &word, u64 seen);
+	static bool holds_nothing(u64 array);
 	bool full() const { return most_ != 0 && bytes_.relaxed() >= most_; }
+	void grown(s64 bytes);
 	Atomic<u64> *chunk_for(u64 page, u32 gfp);
 	void retire(u64 word);
 
-	template <class Visit> void walk_page(Atomic<u64> &word, u64 page, Visit &visit)
+	// Calls visit(word, page) for each page's word that is not 0, in a section of its own; sleeps in between.
+	template <class Visit> void each_word(Visit &&visit)
 	{
-		platform::PreemptOff section;
+		for (u64 first = 0; first < limit_; first += kChunkWords) {
+			Atomic<u64> *words = &word_of(first);
+			if (words == zero_chunk())
+				continue;
+			u32 pages = 0;
+			for (u64 w = 0; w < kChunkWords && first + w < limit_; ++w) {
+				if (words[w].relaxed() == 0)
+					continue;
+				{
+					platform::PreemptOff section;
+					visit(words[w], first + w);
+				}
+				if (++pages % kPagesAtOnce == 0)
+					bc_cond_resched();
+			}
+			bc_cond_resched();
+		}
+	}
+	template <class Visit> static void walk_page(Atomic<u64> &word, u64 page, Visit &visit)
+	{
 		const u64 seen = word.acquire();
 		if (seen == 0)
 			return;
@@ -376,14 +419,23 @@ class Ledger
 	Atomic<Atomic<u64> *> *top_ = nullptr;
 	Atomic<u32> exclusive_;
 	u64 chunks_ = 0;
-	Atomic<u64> retired_; // list of replaced arrays, linked through their first word
+	Atomic<u64> retired_; // list of arrays that are in no word any more, linked through their first word
 	s64 most_ = 0;
 	Atomic<s64> bytes_;
+	Atomic<s64> fixed_; // of them, what is not given back: the table, chunks
 	Atomic<s64> arrays_;
+	Atomic<s64> tell_at_;
+	Atomic<s64> given_back_;
 };
 
 static_assert(Ledger::shift_of(Stride{8}) == 3 && Ledger::shift_of(Stride{192}) == 7 &&
 	      Ledger::shift_of(Stride{4095}) == 11 && Ledger::shift_of(Stride{4096}) == kPageShift);
+// All that an array's word can have there, and kNoTag, differ, and a slot's has no BC_WORD_ARRAY.
+static_assert(Ledger::tag_of(3) > Ledger::kNoTag && Ledger::tag_of(kPageShift - 1) < Ledger::kClosing &&
+	      (Ledger::tag_of(3) & BC_WORD_ARRAY) != 0 && BC_WORD_ARRAY == 1 << (63 + BC_WORD_ROTATED - 64));
+static_assert(BC_WORD_UP + kPageShift == 32 && (Ledger::kCountMask & Ledger::kClosing) == 0 &&
+	      Ledger::place_by(Address{0x12345fff}, Ledger::tag_of(3)) == 511 &&
+	      Ledger::place_by(Address{0x12345fff}, Ledger::tag_of(11) | Ledger::kClosing) == 1);
 static_assert(Ledger::array_bytes(3) == kPageSize && Ledger::array_bytes(11) == 64);
 
 } // namespace bc

@@ -179,6 +179,7 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("self_checks", self_checked.runs.relaxed());
 	line("self_check_slots", self_checked.slots.relaxed());
 	line("self_check_bad", self_checked.bad.relaxed());
+	line("ledger_given_back", bc_ledger.given_back());
 }
 
 void render_resources(Text &out, Container &c)

@@ -13,6 +13,7 @@
 #include "references.h"
 #include "survey.h"
 #include "survivors.h"
+#include "sweep.h"
 #include "text.h"
 
 namespace bc
@@ -125,6 +126,7 @@ void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
 		c.state.set_relaxed(static_cast<u8>(state));
 	c.settled_ms = now;
 	c.waits[0] = 0;
+	concluded_ = true;
 	if (state == State::clean)
 		Census::forget(c);
 	const char *name = kStateNames[static_cast<size_t>(state)];
@@ -294,6 +296,8 @@ void Stopper::round(bc_round &round)
 	});
 	if (evict(round))
 		next = min(next, now + kFirstLooksMs);
+	next = min(next, sweeper.round(now, concluded_));
+	concluded_ = false;
 
 	drained_ = drain == Wants::everything;
 	round.drain = static_cast<u32>(drain);

@@ -16,6 +16,7 @@ class Stopper
 	{
 		settle_ms_ = settle_ms;
 		drained_ = false;
+		concluded_ = false;
 		faces_gone_ = 0;
 	}
 	void round(bc_round &round);
@@ -50,7 +51,8 @@ class Stopper
 	u32 settle_ms_ = 0;
 	u32 faces_gone_ = 0;
 	u32 face_gone_[kMostFaces] = {};
-	bool drained_ = false; // the caller was asked for a complete drain in the last round, and has done it
+	bool concluded_ = false; // one has stopped in this round
+	bool drained_ = false;	 // the caller was asked for a complete drain in the last round, and has done it
 };
 
 extern Stopper stopper;

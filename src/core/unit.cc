@@ -24,5 +24,6 @@
 #include "survey.cc"
 #include "survivors.cc"
 #include "survivors_pointers.cc"
+#include "sweep.cc"
 #include "text.cc"
 #include "verdict.cc"

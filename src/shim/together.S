@@ -15,9 +15,9 @@
  *
  *   %rdi objects, %esi count, %rdx the tag, %rcx the slot
  *
- * and within the loop %rdi points to the next four and %rsi behind the last; %rcx has the tag, its low five bits being the shift;
- * %rdx the slot; %r9 the ledger's words. What the allocator has just given lies in the linear map, so that its start is taken off
- * the table once instead of off each address; what somebody frees may be anything, and is looked at.
+ * and within the loop %rdi points to the next four and %rsi behind the last; %rcx has the tag, its low five bits being what an offset is
+ * shifted down by; %rdx the slot; %r9 the ledger's words. What the allocator has just given lies in the linear map, so that its start is
+ * taken off the table once instead of off each address; what somebody frees may be anything, and is looked at.
  */
 .macro bc_begin name
 SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
@@ -90,7 +90,7 @@ SYM_START(\name, SYM_L_GLOBAL, SYM_A_ALIGN)
 .endm
 
 .macro bc_place low
-	and	$0xfff, \low
+	shl	$BC_WORD_UP, \low
 	shr	%cl, \low
 .endm
 

@@ -157,14 +157,14 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
  * that is counted by its number, too. All is as bc_charge has it at that test: %r8 is the word xor the tag in %rcx.
  */
 .macro bc_charge_other kind, back, slow, due
-	cmp	$BC_WORD_TAG, %ecx
+	cmp	$BC_WORD_NO_TAG, %ecx
 	jne	.Lpiece_\@
 	mov	bc_sites + BC_SITE_AMOUNT(%rdi), %rdx
 	test	%rdx, %rdx
 	jz	.Lagain_\@
 
 	/* Ledger::record(): the word is empty, and its own; where it is, once more */
-	cmp	$BC_WORD_TAG, %r8
+	cmp	$BC_WORD_NO_TAG, %r8
 	jne	.Lagain_\@
 	mov	%rax, %r10
 	sub	page_offset_base(%rip), %r10
@@ -187,7 +187,7 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 	add	%rdx, %gs:(%rcx)
 	js	\back
 	bc_make_slot
-	rol	$6, %rcx		/* rotated() */
+	rol	$BC_WORD_ROTATED, %rcx	/* rotated() */
 	mov	%rcx, (%r8, %r10, 8)
 	bc_section_end \due
 	decq	%gs:(bc_this_cpu + BC_CPU_IN_FLIGHT)
@@ -195,7 +195,7 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 
 .Lpiece_\@:
 	cmp	$BC_TAG_PIECE, %ecx
-	jne	\slow			/* an array of another stride */
+	jne	\slow			/* an array of another stride, or one that is closing */
 	/* Ledger::record(): an array of the tag that it would have, and an empty place */
 	movzbl	bc_sites + BC_SITE_PIECE_TAGS(%rdi), %ecx
 	xor	%rcx, %r8
@@ -203,7 +203,7 @@ SYM_FUNC_END(bc_wrap_\kind\()_\fn)
 	jne	.Lagain_\@
 	mov	bc_sites + BC_SITE_PIECE_TAG(%rdi), %ecx
 	mov	%eax, %r10d
-	and	$0xfff, %r10d
+	shl	$BC_WORD_UP, %r10d
 	shr	%cl, %r10d
 	cmpq	$0, (%r8, %r10, 8)
 	jne	.Lagain_\@
@@ -287,13 +287,16 @@ bc_begin bc_charge_\kind
 	cmp	%rsi, bc_sites + BC_SITE_CACHE(%rdi)
 	jne	.Lslow_\@
 
-	/* Ledger::record(): an array of this cache's stride, and an empty place. A site that is not plain has no such tag. */
+	/*
+	 * Ledger::record(): an array of this cache's stride that is not closing, and an empty place. A site that is not plain has no
+	 * such tag.
+	 */
 	mov	bc_sites + BC_SITE_TAG(%rdi), %rcx
 	xor	%rcx, %r8
 	test	$BC_WORD_TAG, %r8b
 	jne	.Lother_\@
 	mov	%eax, %r10d
-	and	$0xfff, %r10d
+	shl	$BC_WORD_UP, %r10d
 	shr	%cl, %r10d		/* by the low five bits of the tag */
 	cmpq	$0, (%r8, %r10, 8)
 	jne	.Lslow_\@
@@ -448,7 +451,7 @@ bc_begin bc_tramp_\kind\()_\fn
 	mov	%eax, %ecx
 	mov	\low, %edx
 	and	$~BC_WORD_TAG, %rax
-	and	$0xfff, %edx
+	shl	$BC_WORD_UP, %edx
 	shr	%cl, %edx		/* by the low five bits of the tag */
 	mov	(%rax, %rdx, 8), %r10
 	test	%r10, %r10
@@ -505,7 +508,7 @@ bc_begin bc_tramp_\kind\()_\fn
 	xor	%ecx, %ecx
 	lock cmpxchg %rcx, (%r11, %rdx, 8)
 	jne	.Lslow_\@
-	ror	$6, %rax		/* unrotated() */
+	ror	$BC_WORD_ROTATED, %rax	/* unrotated() */
 	mov	%rax, %r10
 	movzwl	%ax, %ecx
 	mov	bc_amounts(, %rcx, 8), %rcx

@@ -33,6 +33,7 @@ constexpr Case kCases[] = {
     BCT_CASE(ledger_whole_pages),
     BCT_CASE(ledger_reports_stale_slots),
     BCT_CASE(ledger_claims_exclude_frees),
+    BCT_CASE(ledger_gives_back_what_is_empty),
     BCT_CASE(charge_and_free),
     BCT_CASE(sites_are_interned_once),
     BCT_CASE(sites_of_a_destroyed_cache),

@@ -24,6 +24,7 @@ const char *bct_state(bc_u32 id);
 bool bct_stopped(bc_u32 id);
 bc_s64 bct_losses(void); /* sum of everything that health counts */
 bc_s64 bct_arrays_made(void);
+bc_u32 bct_give_back(void); /* no question: what the worker does at times, on order. How many arrays */
 
 /* The table of cases. Each gets a fresh container, and says what was not true, NULL where all was. */
 unsigned int bct_cases(void);

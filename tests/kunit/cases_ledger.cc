@@ -128,6 +128,35 @@ const char *ledger_claims_exclude_frees(Container &c)
 	return nullptr;
 }
 
+// The pages of a slab with one object left, and what comes after that.
+const char *ledger_gives_back_what_is_empty(Container &c)
+{
+	constexpr u32 kObjects = 200;
+	TestCache cache{"bct_empty", 120};
+	BCT_CHECK(cache.make(kObjects));
+	const SiteIndex site = intern(some_text(4), cache.key());
+	auto slot = [&](u32 n) { return Slot{c.index, site, Birth{n}}; };
+	bc_ledger.give_back();
+	const s64 arrays = bc_ledger.arrays();
+	for (u32 round = 0; round < 3; ++round) {
+		u32 stale = 0;
+		for (u32 i = 0; i < kObjects; ++i)
+			BCT_CHECK(record(cache[i], cache.stride(), slot(i), &stale));
+		BCT_CHECK(stale == 0);
+		const s64 full = bc_ledger.arrays();
+		BCT_CHECK(full > arrays + 2);
+		for (u32 i = 0; i < kObjects; ++i)
+			BCT_CHECK(i == 7 || take(cache[i]).raw() == slot(i).raw());
+		BCT_CHECK(bc_ledger.give_back() + 1 >= full - arrays);
+		BCT_CHECK(take(cache[7]).raw() == slot(7).raw());
+		BCT_CHECK(bc_ledger.give_back() >= 1);
+		for (u32 i = 0; i < kObjects; ++i)
+			BCT_CHECK(take(cache[i]).empty());
+	}
+	BCT_CHECK(raw_recorded(c).objects == 0);
+	return nullptr;
+}
+
 } // namespace
 
 } // namespace bc

@@ -49,5 +49,6 @@ bc_s64 bct_losses(void)
 }
 
 bc_s64 bct_arrays_made(void) { return bc_ledger.arrays(); }
+bc_u32 bct_give_back(void) { return bc_ledger.give_back(); }
 
 } // extern "C"

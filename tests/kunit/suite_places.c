@@ -141,7 +141,10 @@ static int churn_thread(void *data)
 	return 0;
 }
 
-static void random_churn(struct kunit *test)
+/*
+ * `meanwhile`, if it is not NULL, is called again and again while the threads are at work: how often something came of it is returned.
+ */
+static s64 churn(struct kunit *test, u32 (*meanwhile)(void))
 {
 	static const struct {
 		const char *name;
@@ -149,7 +152,7 @@ static void random_churn(struct kunit *test)
 	} caches[CACHES] = { { "bct_churn_24", 24 }, { "bct_churn_136", 136 }, { "bct_churn_696", 696 }, { "bct_churn_2200", 2200 } };
 	struct churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
 	struct task_struct *threads[8];
-	s64 objects = 0, bytes = 0;
+	s64 objects = 0, bytes = 0, came = 0;
 	int cpu, n = 0, i;
 
 	KUNIT_ASSERT_NOT_NULL(test, churn);
@@ -171,6 +174,11 @@ static void random_churn(struct kunit *test)
 	for (i = 0; i < n; i++)
 		wake_up_process(threads[i]);
 	/* KUnit ends a case after 300 s, and the threads' data would be gone */
+	while (meanwhile && !completion_done(&churn->done)) {
+		mutex_lock(&bc_mutex);
+		came += meanwhile();
+		mutex_unlock(&bc_mutex);
+	}
 	wait_for_completion(&churn->done);
 
 	for (i = 0; i < POOL; i++) {
@@ -187,12 +195,28 @@ static void random_churn(struct kunit *test)
 	EXPECT_HELD(test, &box, 0, 0);
 	for (i = 0; i < CACHES; i++)
 		kmem_cache_destroy(churn->caches[i]);
+	return came;
+}
+
+static void random_churn(struct kunit *test)
+{
+	churn(test, NULL);
+}
+
+/* The charges and frees are those of trampolines.S, which know nothing of it. */
+static void churn_while_arrays_are_given_back(struct kunit *test)
+{
+	s64 given = churn(test, bct_give_back);
+
+	kunit_info(test, "%lld arrays given back\n", given);
+	KUNIT_EXPECT_GT(test, given, (s64)0);
 }
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(migrate_between),
 	KUNIT_CASE_SLOW(page_reuse),
 	KUNIT_CASE_SLOW(random_churn),
+	KUNIT_CASE_SLOW(churn_while_arrays_are_given_back),
 	{}
 };
 
