@@ -151,15 +151,22 @@ void Survivors::judge_each(const Container &c)
 	for (u32 i = 0; i < count_; ++i) {
 		Survivor &s = entries_[i];
 		const u32 row = rows.of(s.slot.site());
-		{
+		if (row != kNoRow) { // else it is what it is from the start, a leak
+			classed_ = true;
 			platform::PreemptOff section; // the object is not freed by RCU while it is looked at
-			s.judgement = judge(row, Address{s.address}, stride_of(s), row == kNoRow ? 0 : already[row]);
+			s.judgement = judge(row, Address{s.address}, stride_of(s), already[row]);
+			already[row] += s.judgement.verdict != Verdict::leaked;
 		}
-		if (row != kNoRow && s.judgement.verdict != Verdict::leaked)
-			++already[row];
+		had_ |= 1u << static_cast<u32>(s.judgement.verdict);
 		if (i % 64 == 63)
 			bc_cond_resched();
 	}
+	if (classed_)
+		judge_by_others();
+}
+
+void Survivors::judge_by_others()
+{
 	judge_mappings();
 	Pause pause;
 	// An inode is as free as the names it has: one that is itself a survivor is judged with it, see reach().
@@ -171,7 +178,7 @@ void Survivors::judge_each(const Container &c)
 		j.waits_for_alias = alias != nullptr && alias->judgement.verdict != Verdict::reclaimable;
 		if (alias == nullptr)
 			j.extra += j.alias_extra;
-		j.verdict = j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held;
+		give(j, j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held);
 	}
 	// A node goes with what its tree is in, the address space, the directory; a name with its file system; what
 	// sysfs shows of a network namespace with the namespace.
@@ -181,7 +188,7 @@ void Survivors::judge_each(const Container &c)
 			continue;
 		const Survivor *owner = containing(j.owner, false);
 		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
-			j.verdict = Verdict::leaked;
+			give(j, Verdict::leaked);
 	}
 }
 
@@ -195,7 +202,7 @@ void Survivors::judge_mappings()
 			continue;
 		const Survivor *area = containing(j.subject, true);
 		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
-			j.verdict = kClasses[j.row].verdict;
+			give(j, kClasses[j.row].verdict);
 	}
 }
 
@@ -222,7 +229,7 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 // gone.
 void Survivors::keep_anchors()
 {
-	if (objects(Verdict::held) == 0)
+	if (!had(Verdict::held))
 		return;
 	for (u32 i = 0; i < count_; ++i) {
 		Survivor &source = entries_[i];
@@ -244,7 +251,7 @@ void Survivors::forget_copies()
 
 void Survivors::find_holders()
 {
-	if (count_ == 0 || objects(Verdict::leaked) + objects(Verdict::held) == 0)
+	if (!had(Verdict::leaked) && !had(Verdict::held))
 		return;
 	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
 	constexpr u32 kTries = 3;
@@ -254,7 +261,8 @@ void Survivors::find_holders()
 	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
 		bc_cond_resched();
 	follow(Verdict::held);
-	judge_mappings();
+	if (classed_)
+		judge_mappings();
 	keep_anchors();
 	forget_copies();
 }
@@ -284,7 +292,7 @@ void Survivors::hold(u64 pointer, const bc_holder &holder)
 	Judgement &j = target->judgement;
 	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
 		return;
-	j.verdict = Verdict::held;
+	give(j, Verdict::held);
 	j.holder = true;
 	if (j.row == kNoRow)
 		j.row = kHolderRow;
@@ -304,6 +312,8 @@ void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
 // Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
 void Survivors::follow(Verdict from)
 {
+	if (!had(from))
+		return;
 	queue_head_ = queue_tail_ = 0;
 	Pause pause;
 	for (u32 i = 0; i < count_; ++i, pause()) {
@@ -332,7 +342,7 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 		copy_text(j.text, sizeof(j.text), source.judgement.text);
 	}
 	if (j.verdict == Verdict::leaked) {
-		j.verdict = verdict;
+		give(j, verdict);
 		j.part = true;
 		push(static_cast<u32>(&target - entries_));
 		return;
@@ -351,7 +361,7 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 		return;
 	}
 	if (j.extra == 0 && !j.waits_for_alias) {
-		j.verdict = Verdict::reclaimable;
+		give(j, Verdict::reclaimable);
 		push(static_cast<u32>(&target - entries_));
 	}
 }

@@ -77,6 +77,13 @@ class Survivors
 	u32 stride_of(const Survivor &s) const;
 	Survivor *containing(u64 address, bool exactly);
 	void judge_each(const Container &c);
+	bool had(Verdict v) const { return (had_ >> static_cast<u32>(v) & 1) != 0; }
+	void give(Judgement &j, Verdict v)
+	{
+		j.verdict = v;
+		had_ |= 1u << static_cast<u32>(v);
+	}
+	void judge_by_others();
 	void judge_mappings();
 	void follow(Verdict from);
 	void scan(u32 index);
@@ -95,6 +102,10 @@ class Survivors
 	u32 queue_head_ = 0;
 	u32 queue_tail_ = 0;
 	u32 old_[kClassRows + 1] = {}; // the last one: of no row
+	// Verdicts that any survivor has had, and is any in a class at all: of a million that nothing explains, nobody
+	// is looked for.
+	u32 had_ = 0;
+	bool classed_ = false;
 };
 
 // Takes away from a stopped container what is excused, and counts it in c.excused. Early: only if everything is
