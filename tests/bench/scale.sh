@@ -38,6 +38,12 @@ end_churning() { # charges
 	[ "$charges" -eq "$1" ] || give_up "$mode: $charges of $1 allocations were not refused"
 }
 
+# read_file ARGUMENT...: file, took, bytes, wait and pair of the one file.
+read_file() {
+	read -r file took bytes wait pair < <("$programs/bench_read" "$@")
+	[ -n "$pair" ] || give_up "bench_read $* ended"
+}
+
 cpus() {
 	local per_thousand charges
 	echo go >"$bench_folder/go" &
@@ -110,7 +116,7 @@ objects() {
 		per_thousand=$(awk '{ charges += $1; took += $2 } END { printf "%.1f\n", took * 1000 / charges }' "$bench_folder/out")
 		say table=objects "objects=$n" "per_thousand=$per_thousand" "ledger=$((after - at_load))"
 		for file in /proc/user_beancounters $proc/{containers,health} "$proc/$CONTAINER_ID"/{resources,refusals,objects,leaks}; do
-			read -r file took bytes wait pair < <("$programs/bench_read" --in "/proc/$CONTAINER_PID/ns/pid_for_children" "$file")
+			read_file --in "/proc/$CONTAINER_PID/ns/pid_for_children" "$file"
 			say table=read "objects=$n" "file=${file/$CONTAINER_ID/ID}" "took=$took" "bytes=$bytes" "longest_wait=$wait" "pair=$pair"
 		done
 		echo 0 >/proc/bench_hold
@@ -122,7 +128,7 @@ objects() {
 		read -r id state took wait < <("$programs/bench_stop" "$n" 64)
 		say table=stop "objects=$n" "state=$state" "took=$took"
 		for file in "$proc/$id"/{objects,leaks}; do
-			read -r file took bytes wait pair < <("$programs/bench_read" "$file")
+			read_file "$file"
 			say table=read_stopped "objects=$n" "file=${file/$id/ID}" "took=$took" "bytes=$bytes" "longest_wait=$wait"
 		done
 		echo 0 >/proc/bench_hold
@@ -130,7 +136,7 @@ objects() {
 		say table=stop_watched "objects=$n" "state=$state" "longest_wait=$wait"
 		echo 0 >/proc/bench_hold
 	done
-	read -r file took bytes wait pair < <("$programs/bench_read" /proc/version)
+	read_file /proc/version
 	say table=read "file=$file" "took=$took" "bytes=$bytes" "longest_wait=$wait"
 }
 
@@ -151,11 +157,11 @@ sizes() {
 		table=$(health ledger_bytes)
 		# shellcheck disable=SC2016
 		start_container --no-cgroup --out "$bench_folder/out" -- /bin/sh -c '
-			read -r word <"$2" && echo "$0 $1" >/proc/bench_hold && echo done && read -r word <"$2"' \
+			read -r word <"$2" && echo "$0 $1" >/proc/bench_hold && echo made && read -r word <"$2"' \
 			"$count" "$size" "$bench_folder/go" || give_up "the container does not start"
 		at_load=$(health ledger_bytes)
 		echo go >"$bench_folder/go"
-		poll 300 grep -q done "$bench_folder/out" || give_up "$count objects of $size bytes were not made"
+		poll 300 grep -q made "$bench_folder/out" || give_up "$count objects of $size bytes were not made"
 		say table=sizes "size=$size" "objects=$count" "ledger=$(($(health ledger_bytes) - at_load))" "table_bytes=$table" "ram=$ram"
 		echo 0 >/proc/bench_hold
 		go
@@ -165,13 +171,13 @@ sizes() {
 
 # With one survivor, too: what drains and reading take by themselves.
 stop() {
-	local n i took state id unused start least
+	local n took state id start least
 	load_beancounter
 	for n in 1 "$1"; do
-		read -r id state took unused < <("$programs/bench_stop" "$n" 64)
+		read -r id state took _ < <("$programs/bench_stop" "$n" 64)
 		[ "$state" = leaked ] || give_up "$n survivors are $state"
 		least=''
-		for i in 1 2 3; do
+		for _ in 1 2 3; do
 			start=$(date +%s%N)
 			cat "$proc/$id/leaks" >"$bench_folder/report" || give_up "no report"
 			start=$(($(date +%s%N) - start))
