@@ -121,6 +121,7 @@ void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this con
 /* What a surviving object is, told from its state and not from its cache's flags. Reads without faulting: the object
  * may be freed meanwhile. any, with preemption off */
 enum bc_probe {
+	BC_PROBE_NONE,	    /* there is nothing to ask */
 	BC_PROBE_DENTRY,    /* struct dentry */
 	BC_PROBE_INODE,	    /* an object with a struct inode somewhere inside */
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's; owner is the tree's root */
@@ -131,8 +132,9 @@ enum bc_probe {
 	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
 	BC_PROBE_QUEUED,    /* begins with a struct list_head: is it in a list? */
+	BC_PROBE_RB,	    /* begins with a struct rb_node: is it in a tree? */
 	BC_PROBE_KERNFS,    /* struct kernfs_node: is it in its directory? owner: the namespace that it is shown in */
-	BC_PROBE_VMAP_AREA, /* struct vmap_area: extra is 1 where it is in use */
+	BC_PROBE_VMAP_AREA, /* struct vmap_area: is it free? else subject is the struct vm_struct that it describes */
 	/* How many references there are, in extra and in the text: */
 	BC_PROBE_USER,	  /* struct user_struct */
 	BC_PROBE_UCOUNTS, /* struct ucounts */
@@ -155,7 +157,6 @@ enum bc_probe {
 	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
 	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
-	BC_PROBE_RB,	      /* begins with a struct rb_node: is it in a tree? */
 	BC_PROBE_MOUNTED,     /* struct super_block: in the list of those that there are? */
 	BC_PROBE_MOUNT,	      /* struct mount: in the mount namespace of a living task? text names one */
 	/* Parts of what mounted file systems know: probe_disks.c */

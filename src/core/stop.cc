@@ -6,8 +6,9 @@
 #include "stop.h"
 
 #include "census.h"
-#include "charge.h"
 #include "bounds.h"
+#include "charge.h"
+#include "hand_over.h"
 #include "lock.h"
 #include "references.h"
 #include "survey.h"

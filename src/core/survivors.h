@@ -21,14 +21,16 @@ namespace bc
 class Pause
 {
       public:
+	static constexpr u32 kLook = 64; // where each is looked into
+	explicit Pause(u32 each = 256) : each_(each) {}
 	void operator()()
 	{
-		if (++n_ % kEach == 0)
+		if (++n_ % each_ == 0)
 			bc_cond_resched();
 	}
 
       private:
-	static constexpr u32 kEach = 256;
+	u32 each_;
 	u32 n_ = 0;
 };
 
@@ -76,15 +78,20 @@ class Survivors
 
 	u32 stride_of(const Survivor &s) const;
 	Survivor *containing(u64 address, bool exactly);
+	void collect(const Container &c);
 	void judge_each(const Container &c);
+	void judge_mappings();
+	void judge_named();
+	void judge_owned();
 	bool had(Verdict v) const { return (had_ >> static_cast<u32>(v) & 1) != 0; }
+	void note(Verdict v) { had_ |= 1u << static_cast<u32>(v); }
 	void give(Judgement &j, Verdict v)
 	{
 		j.verdict = v;
-		had_ |= 1u << static_cast<u32>(v);
+		note(v);
 	}
-	void judge_by_others();
-	void judge_mappings();
+
+	// survivors_pointers.cc
 	void follow(Verdict from);
 	void scan(u32 index);
 	void hold(u64 pointer, const bc_holder &holder);
@@ -101,19 +108,11 @@ class Survivors
 	u32 room_ = 0;
 	u32 queue_head_ = 0;
 	u32 queue_tail_ = 0;
-	u32 old_[kClassRows + 1] = {}; // the last one: of no row
+	u32 old_[kClassRows] = {};
 	// Verdicts that any survivor has had, and is any in a class at all: of a million that nothing explains, nobody
 	// is looked for.
 	u32 had_ = 0;
 	bool classed_ = false;
 };
-
-// Takes away from a stopped container what is excused, and counts it in c.excused. Early: only if everything is
-// reclaimable, since what is still referenced may be let go in a moment, and is then explained by the others; late:
-// also what is cached above the allocator or deferred, which might have gone by itself, but not what explains part of
-// the references of something held. Returns how many objects.
-u64 hand_over(Container &c, const Survivors &survivors, bool late);
-// Takes away all that is left: the administrator has dismissed it.
-u64 drop_all(Container &c);
 
 } // namespace bc

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "container.h"
+#include "proofs.h"
 #include "site.h"
 
 namespace bc
@@ -18,49 +19,6 @@ enum class Verdict : u8 {
 	cached
 };
 inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "reclaimable", "cached"};
-
-// How a row is believed. Whatever the state says, what goes with a leaked file system, tree or namespace is a leak.
-enum class Proof : u8 {
-	bound,	       // by number: at most `bound` for each possible CPU (0: no bound) are kept back by the kernel
-	once,	       // by number: at most `bound` a container
-	dentry,	       // by state: nobody but the dentry cache refers to it
-	inode,	       // by state: nobody but the inode cache and cached dentries refer to it
-	tree,	       // by state: a tree points to it
-	maple,	       // by state: the same, of a maple tree
-	mm,	       // by state: no user, only the one reference of khugepaged's list
-	vmap_area,     // by state: it describes no area of the container's own that is a leak itself
-	kernfs,	       // by state: linked into its directory; a removed one is not
-	locks,	       // by state: a living inode's list of locks, which goes when the inode does
-	queued,	       // by state: it is in a list of something that lives, its neighbours point back
-	bind,	       // by state: in the table of ports, with a socket
-	timewait,      // by state: in the table of connections
-	neighbour,     // by state: in its table
-	stack,	       // by state: one of those that the kernel keeps a CPU, or a living task's
-	net,	       // by state: no reference of any kind left
-	mountpoint,    // by state: hashed, with a mount
-	superblock,    // by state: a mounted file system points to it
-	console,       // by state: in the table of consoles
-	swap,	       // by state: in the table of swap areas
-	fib_hash,      // by state: one of the two tables
-	skb,	       // by state: one of those that a CPU keeps
-	kthread,       // by state: a living kernel thread's
-	loop,	       // by state: in its device's list of idle ones
-	writeback,     // by state: in its device's list
-	policy,	       // by state: in its name space's list
-	rb,	       // by state: its parent in a tree points to it
-	extent_state,  // by state: the same
-	extent_buffer, // by state: no reference but its pages'
-	block_group,   // by state: in the tree of all
-	caching,       // by state: in the list
-	transaction,   // by state: in the list
-	delayed_ref,   // by state: in the tree
-	delayed_node,  // by state: in its root's table
-	log_item,      // by state: in one of the two lists
-	log_vector,    // by state: such an item's
-	mount,	       // by state: in the mount namespace of a living task
-	holder,	       // by reference: a living task's descriptor refers to it (survivors.h)
-	part,	       // by reference: an excused dentry, inode or node points to it (survivors.h)
-};
 
 struct ClassRow {
 	const char *name;

@@ -11,8 +11,7 @@
 #include <linux/refcount.h>
 #include <linux/xarray.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "probe.h"
 
 #define MOST_HEIGHT 16
 #define MOST_ROOTS 64 /* that are not files' */
@@ -139,7 +138,7 @@ static long references_of_roots(const char *fs, const void *buffer, u64 owner)
 }
 
 /* alloc_extent_buffer(): one reference is the tree's as long as the pages are there, and they point to it. */
-static void probe_extent_buffer(const char *buffer, struct bc_probed *out)
+static bool probe_extent_buffer(const char *buffer, struct bc_probed *out)
 {
 	unsigned long flags;
 	struct page *page;
@@ -151,13 +150,13 @@ static void probe_extent_buffer(const char *buffer, struct bc_probed *out)
 	if (!GET(flags, (const unsigned long *)(buffer + BUFFER_FLAGS)) || !GET(refs, (const atomic_t *)(buffer + btrfs.buffer_refs)) ||
 	    !GET(page, (struct page *const *)(buffer + btrfs.buffer_pages)) || !GET(private, (void *const *)&page->private) ||
 	    private != buffer || !(flags & 1UL << btrfs.tree_ref))
-		return;
-	out->known = true;
+		return false;
 	out->extra = atomic_read(&refs) > 1 ? atomic_read(&refs) - 1 : 0;
 	if (out->extra && GET(fs, (const char *const *)(buffer + btrfs.buffer_fs)) &&
 	    GET(owner, (const u64 *)((const char *)page_address(page) + HEADER_OWNER)))
 		out->extra -= min_t(long, out->extra, references_of_roots(fs, buffer, owner));
 	snprintf(out->text, sizeof(out->text), "references=%ld", (long)out->extra);
+	return true;
 }
 
 static bool is_block_group(const char *object, u32 size)
@@ -208,39 +207,28 @@ static bool is_log_vector(const char *vector)
 	       is_log_item(item);
 }
 
-void bc_probe_disk(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+bool bc_probe_disk(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
-	const char *it = (const char *)object;
-
 	switch (what) {
 	case BC_PROBE_EXTENT_STATE:
-		out->known = is_in_tree((const struct rb_node *)(it + EXTENT_STATE_NODE));
-		break;
+		return is_in_tree(object + EXTENT_STATE_NODE);
 	case BC_PROBE_EXTENT_BUFFER:
-		probe_extent_buffer(it, out);
-		break;
+		return probe_extent_buffer(object, out);
 	case BC_PROBE_BLOCK_GROUP:
-		out->known = is_block_group(it, size);
-		break;
+		return is_block_group(object, size);
 	case BC_PROBE_CACHING:
-		out->known = is_listed((const struct list_head *)it);
-		break;
+		return is_listed(object);
 	case BC_PROBE_TRANSACTION:
-		out->known = is_listed((const struct list_head *)(it + TRANSACTION_LIST));
-		break;
+		return is_listed(object + TRANSACTION_LIST);
 	case BC_PROBE_DELAYED_REF:
-		out->known = is_delayed_ref(it, size);
-		break;
+		return is_delayed_ref(object, size);
 	case BC_PROBE_DELAYED_NODE:
-		out->known = is_delayed_node(it);
-		break;
+		return is_delayed_node(object);
 	case BC_PROBE_LOG_ITEM:
-		out->known = is_log_item(it);
-		break;
+		return is_log_item(object);
 	case BC_PROBE_LOG_VECTOR:
-		out->known = is_log_vector(it);
-		break;
+		return is_log_vector(object);
 	default:
-		break;
+		return false;
 	}
 }

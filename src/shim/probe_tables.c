@@ -18,10 +18,8 @@
 #include <linux/workqueue.h>
 #include <net/net_namespace.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "probe.h"
 
-#define MOST_STEPS 4096
 #define MOST_SKBS 64u /* net/core/skbuff.c, NAPI_SKB_CACHE_SIZE */
 
 static const struct list_head *super_blocks;
@@ -121,14 +119,15 @@ static int is_super_block(const void *object)
 }
 
 /* Propagation makes mounts in other namespaces, in the name of whoever mounts. */
-static void probe_mount(const char *mount, u32 size, struct bc_probed *out)
+static bool probe_mount(const char *mount, u32 size, struct bc_probed *out)
 {
 	const struct task_struct *process;
 	const void *ns;
+	bool found = false;
 
 	if (!mount_namespace_at || size < mount_namespace_at + sizeof(ns) ||
 	    !GET(ns, (const void *const *)(mount + mount_namespace_at)) || (long)ns >= 0 || IS_ERR(ns))
-		return;
+		return false;
 	rcu_read_lock();
 	for_each_process(process) {
 		const struct nsproxy *nsproxy = READ_ONCE(process->nsproxy);
@@ -136,12 +135,13 @@ static void probe_mount(const char *mount, u32 size, struct bc_probed *out)
 
 		if (!nsproxy || !GET(own, &nsproxy->mnt_ns) || own != ns)
 			continue;
-		out->known = true;
+		found = true;
 		snprintf(out->text, sizeof(out->text), "pid=%d,comm=%.15s,by=mount", task_pid_nr((struct task_struct *)process),
 			 process->comm);
 		break;
 	}
 	rcu_read_unlock();
+	return found;
 }
 
 /* One of the pointers in a table of the kernel's. */
@@ -198,6 +198,15 @@ static bool is_kthread_name(const char *object)
 	return found;
 }
 
+static bool is_writeback(const struct bdi_writeback *wb)
+{
+#ifdef CONFIG_CGROUP_WRITEBACK
+	return is_listed(&wb->bdi_node) || is_listed(&wb->offline_node);
+#else
+	return false;
+#endif
+}
+
 /* drivers/block/loop.c */
 struct loop_worker {
 	struct rb_node rb_node;
@@ -213,62 +222,40 @@ struct aa_policy {
 	struct list_head list;
 };
 
-void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+bool bc_probe_table(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
-	const void *it = (const void *)object;
-
 	switch (what) {
 	case BC_PROBE_STACK:
-		out->known = bc_stack_is_kept(it);
-		break;
+		return bc_stack_is_kept(object);
 	case BC_PROBE_NET:
-		out->known = is_dead_net(it, size);
-		break;
+		return is_dead_net(object, size);
 	case BC_PROBE_MOUNTPOINT:
-		out->known = has_mounts(it);
-		break;
+		return has_mounts(object);
 	case BC_PROBE_SUPERBLOCK:
-		out->owner = (u64)super_block_with(it);
-		out->known = out->owner != 0;
-		break;
+		out->owner = (u64)super_block_with(object);
+		return out->owner != 0;
 	case BC_PROBE_CONSOLE:
-		out->known = is_in_table(&consoles, it);
-		break;
+		return is_in_table(&consoles, object);
 	case BC_PROBE_SWAP:
-		out->known = is_in_table(&swap_areas, it);
-		break;
+		return is_in_table(&swap_areas, object);
 	case BC_PROBE_FIB_HASH:
-		out->known = is_in_table(&fib_hash, it) || is_in_table(&fib_address_hash, it);
-		break;
+		return is_in_table(&fib_hash, object) || is_in_table(&fib_address_hash, object);
 	case BC_PROBE_SKB:
-		out->known = is_cached_skb(it);
-		break;
+		return is_cached_skb(object);
 	case BC_PROBE_KTHREAD:
-		out->known = is_kthread_name(it);
-		break;
+		return is_kthread_name(object);
 	case BC_PROBE_LOOP_WORKER:
-		out->known = is_listed(&((const struct loop_worker *)it)->idle_list);
-		break;
+		return is_listed(&((const struct loop_worker *)object)->idle_list);
 	case BC_PROBE_WRITEBACK:
-#ifdef CONFIG_CGROUP_WRITEBACK
-		out->known = is_listed(&((const struct bdi_writeback *)it)->bdi_node) ||
-			     is_listed(&((const struct bdi_writeback *)it)->offline_node);
-#endif
-		break;
+		return is_writeback(object);
 	case BC_PROBE_POLICY:
-		out->known = is_listed(&((const struct aa_policy *)it)->list);
-		break;
-	case BC_PROBE_RB:
-		out->known = is_in_tree(it);
-		break;
+		return is_listed(&((const struct aa_policy *)object)->list);
 	case BC_PROBE_MOUNTED:
-		out->extra = is_super_block(it);
-		out->known = out->extra >= 0;
-		break;
+		out->extra = is_super_block(object);
+		return out->extra >= 0;
 	case BC_PROBE_MOUNT:
-		probe_mount(it, size, out);
-		break;
+		return probe_mount(object, size, out);
 	default:
-		bc_probe_disk(what, object, size, out);
+		return false;
 	}
 }

@@ -29,12 +29,8 @@ int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
 int bc_layout_check(void);
 bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 
-/* probe_tables.c: those of bc_probe()'s questions that a table of the kernel's answers */
+/* probe_tables.c */
 void bc_probe_tables_init(void);
-void bc_probe_table(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
-
-/* probe_disks.c: those about parts of a file system on a disk */
-void bc_probe_disk(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
 /* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
 void bc_keepers_init(void);
@@ -105,9 +101,6 @@ static inline bool bc_pool_fill(u32 gfp)
 /* events.c: tracepoints, module notifier, kmem_cache_destroy. */
 int bc_events_init(void);
 void bc_events_exit(void);
-
-/* counts.c: bc_probe() of what is counted by itself; false for the rest */
-bool bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out);
 
 /* places.c: what a word of memory is in. False: nothing that lives, a free object or a stack's part that is not in use. */
 struct bc_place;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "admit.h"
+#include "hand_over.h"
 #include "survey.h"
 
 #include <beancounter/core.h>

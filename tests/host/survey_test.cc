@@ -50,7 +50,6 @@ class Objects : public Core
 	// What the kernel would say of these objects; all others are unknown.
 	void say(u64 object, bc_probed probed)
 	{
-		probed.known = true;
 		said_[object] = probed;
 		host::set_probe([this](enum bc_probe, u64 address, u32, bc_probed &out) {
 			if (const auto it = said_.find(address); it != said_.end())
@@ -60,6 +59,7 @@ class Objects : public Core
 	static bc_probed extra(s64 n)
 	{
 		bc_probed p{};
+		p.known = true;
 		p.extra = n;
 		return p;
 	}
@@ -185,9 +185,10 @@ TEST_F(Objects, ByNumber)
 // A free one describes address space and is nobody's; a busy one is what its vm_struct is.
 TEST_F(Objects, AVmapAreaIsWhatItDescribes)
 {
-	auto area = [&](s64 busy, u64 describes) {
+	auto area = [&](bool busy, u64 describes) {
 		const u64 object = make(k64_, "alloc_vmap_area");
-		bc_probed probed = extra(busy);
+		bc_probed probed = extra(0);
+		probed.known = !busy;
 		probed.subject = describes;
 		say(object, probed);
 		return object;
@@ -199,11 +200,11 @@ TEST_F(Objects, AVmapAreaIsWhatItDescribes)
 	EXPECT_EQ(verdict(stack), Verdict::cached);
 	EXPECT_EQ(verdict(pages), Verdict::cached) << "its vm_struct points to it";
 	EXPECT_EQ(verdict(make(k64_, "__get_vm_area_node")), Verdict::leaked) << "in no task and no cache of stacks";
-	EXPECT_EQ(verdict(area(0, 0)), Verdict::cached);
-	EXPECT_EQ(verdict(area(1, lost)), Verdict::leaked);
-	EXPECT_EQ(verdict(area(1, stack)), Verdict::cached) << "a thread stack kept for the next fork";
-	EXPECT_EQ(verdict(area(1, lost + (1 << 20))), Verdict::cached) << "the mapping of somebody else";
-	EXPECT_EQ(verdict(area(1, 0)), Verdict::leaked);
+	EXPECT_EQ(verdict(area(false, 0)), Verdict::cached);
+	EXPECT_EQ(verdict(area(true, lost)), Verdict::leaked);
+	EXPECT_EQ(verdict(area(true, stack)), Verdict::cached) << "a thread stack kept for the next fork";
+	EXPECT_EQ(verdict(area(true, lost + (1 << 20))), Verdict::cached) << "the mapping of somebody else";
+	EXPECT_EQ(verdict(area(true, 0)), Verdict::leaked);
 }
 
 // By state, not by function; and what is to be done to a block is the block's.
@@ -231,7 +232,7 @@ TEST_F(Objects, PartsOfAMountedFileSystem)
 TEST_F(Objects, WhatTheKernelKeepsForItself)
 {
 	const u64 area = make(k64_, "__get_vm_area_node"), space = make(k64_, "alloc_vmap_area");
-	bc_probed busy = extra(1);
+	bc_probed busy{};
 	busy.subject = area;
 	say(space, busy);
 	Survivors survivors;

@@ -15,8 +15,7 @@
 #include <linux/user_namespace.h>
 #include <net/net_namespace.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "probe.h"
 
 static const char *hashed(const struct hlist_node *node)
 {
@@ -119,24 +118,28 @@ static bool probe_ns(const struct ns_common *ns, struct bc_probed *out)
 	return true;
 }
 
-bool bc_probe_counted(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
+bool bc_probe_count(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
-#define CASE(name, type, probe)                                                                                        \
-	case name:                                                                                                     \
-		out->known = (!size || size >= sizeof(type)) && probe;                                                 \
-		return true
-
+#define IS_ONE(type) (!size || size >= sizeof(type))
 	switch (what) {
-	CASE(BC_PROBE_USER, struct user_struct, probe_user((const void *)object, out));
-	CASE(BC_PROBE_UCOUNTS, struct ucounts, probe_ucounts((const void *)object, out));
-	CASE(BC_PROBE_CRED, struct cred, probe_cred((const void *)object, out));
-	CASE(BC_PROBE_PID, struct pid, probe_pid((const void *)object, out));
-	CASE(BC_PROBE_FILE, struct file, probe_file((const void *)object, out));
-	CASE(BC_PROBE_KEY, struct key, probe_key((const void *)object, out));
-	CASE(BC_PROBE_USER_NS, struct user_namespace, probe_ns(&((const struct user_namespace *)object)->ns, out));
-	CASE(BC_PROBE_NET_NS, struct net, probe_ns(&((const struct net *)object)->ns, out));
+	case BC_PROBE_USER:
+		return IS_ONE(struct user_struct) && probe_user(object, out);
+	case BC_PROBE_UCOUNTS:
+		return IS_ONE(struct ucounts) && probe_ucounts(object, out);
+	case BC_PROBE_CRED:
+		return IS_ONE(struct cred) && probe_cred(object, out);
+	case BC_PROBE_PID:
+		return IS_ONE(struct pid) && probe_pid(object, out);
+	case BC_PROBE_FILE:
+		return IS_ONE(struct file) && probe_file(object, out);
+	case BC_PROBE_KEY:
+		return IS_ONE(struct key) && probe_key(object, out);
+	case BC_PROBE_USER_NS:
+		return IS_ONE(struct user_namespace) && probe_ns(&((const struct user_namespace *)object)->ns, out);
+	case BC_PROBE_NET_NS:
+		return IS_ONE(struct net) && probe_ns(&((const struct net *)object)->ns, out);
 	default:
 		return false;
 	}
-#undef CASE
+#undef IS_ONE
 }

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+// The second step: who refers to whom, survivors among themselves and living tasks.
+#include "survivors.h"
+
+#include "text.h"
+
+namespace bc
+{
+
+namespace
+{
+
+bool from_dentry(const Survivor &s)
+{
+	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
+}
+
+bool may_own(const Survivor &s)
+{
+	if (s.judgement.holder)
+		return true;
+	if (s.judgement.row == kNoRow)
+		return s.judgement.part;
+	return row_of(kClasses[s.judgement.row].proof).owns == Owns::yes;
+}
+
+} // namespace
+
+// Calls visit(target, pointer) for every word of an object that points into another survivor.
+template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+{
+	u32 bytes = stride_of(source);
+	if (bytes > kMostScanned * 1024)
+		bytes = kMostScanned * 1024;
+	if (!bc_read(words_, reinterpret_cast<const void *>(u64{source.address}), bytes))
+		return;
+	const u64 lowest = entries_[0].address;
+	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
+	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
+		if (words_[w] < lowest || words_[w] >= highest)
+			continue;
+		Survivor *target = containing(words_[w] & ~u64{3}, false); // trees tag their pointers
+		if (target != nullptr && target != &source)
+			visit(*target, words_[w]);
+	}
+}
+
+// Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has
+// gone.
+void Survivors::keep_anchors()
+{
+	if (!had(Verdict::held))
+		return;
+	Pause pause{Pause::kLook};
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		Survivor &source = entries_[i];
+		if (source.judgement.verdict != Verdict::reclaimable || !may_own(source))
+			continue;
+		each_pointer(source, [&](Survivor &target, u64) {
+			source.judgement.anchor |= target.judgement.verdict == Verdict::held;
+		});
+	}
+}
+
+void Survivors::forget_copies()
+{
+	for (u64 i = 0; i < u64{kMostScanned} * 1024 / sizeof(u64); ++i)
+		words_[i] = 0;
+}
+
+void Survivors::find_holders()
+{
+	if (!had(Verdict::leaked) && !had(Verdict::held))
+		return;
+	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
+	constexpr u32 kTries = 3;
+	auto found = [](void *context, u64 pointer, const bc_holder *holder) {
+		static_cast<Survivors *>(context)->hold(pointer, *holder);
+	};
+	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
+		bc_cond_resched();
+	follow(Verdict::held);
+	if (classed_)
+		judge_mappings();
+	keep_anchors();
+	forget_copies();
+}
+
+// A pointer to an object's start alone: lists inside it link it with its like.
+void Survivors::find_referrers()
+{
+	if (count_ > kMostReferring)
+		return;
+	Pause pause{Pause::kLook};
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		const Survivor &source = entries_[i];
+		each_pointer(source, [&](Survivor &target, u64 pointer) {
+			if (pointer == target.address && target.referrers++ == 0)
+				target.referrer = source.slot.site();
+		});
+	}
+}
+
+// Any context: called during the walk.
+void Survivors::hold(u64 pointer, const bc_holder &holder)
+{
+	Survivor *target = containing(pointer, false);
+	if (target == nullptr)
+		return;
+	Judgement &j = target->judgement;
+	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
+		return;
+	give(j, Verdict::held);
+	j.holder = true;
+	if (j.row == kNoRow)
+		j.row = kHolderRow;
+	bc_text text{j.text, 0, sizeof(j.text) - 1, false};
+	Text out{text};
+	if (holder.pid != 0)
+		out.put("pid=").number(holder.pid).put(",comm=").put(holder.comm).put(',');
+	if (holder.fd >= 0)
+		out.put("fd=").number(holder.fd);
+	else
+		out.put("by=").put(holder.by);
+	j.text[text.length] = 0;
+}
+
+void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
+
+// Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
+void Survivors::follow(Verdict from)
+{
+	if (!had(from))
+		return;
+	queue_head_ = queue_tail_ = 0;
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		if (entries_[i].judgement.verdict == from && may_own(entries_[i]))
+			push(i);
+	}
+	for (Pause scanned{Pause::kLook}; queue_head_ != queue_tail_; scanned())
+		scan(queue_[queue_head_++]);
+}
+
+void Survivors::scan(u32 index)
+{
+	const Survivor source = entries_[index];
+	each_pointer(entries_[index], [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+}
+
+void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
+{
+	Judgement &j = target.judgement;
+	const Verdict verdict = source.judgement.verdict;
+	if (source.judgement.holder && !j.holder && (j.verdict == Verdict::leaked || j.verdict == Verdict::held)) {
+		j.holder = true;
+		copy_text(j.text, sizeof(j.text), source.judgement.text);
+	}
+	if (j.verdict == Verdict::leaked) {
+		give(j, verdict);
+		j.part = true;
+		push(static_cast<u32>(&target - entries_));
+		return;
+	}
+	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
+		return;
+	// A reference on a dentry or inode that a cached object holds. Those of children on their parent and of names
+	// on their inode were never counted as unexplained (src/shim/probe_names.c).
+	if (from_dentry(source)) {
+		if (j.alias != source.address)
+			return;
+		j.waits_for_alias = false;
+	} else if (pointer == j.subject && j.extra > 0) {
+		--j.extra;
+	} else {
+		return;
+	}
+	if (j.extra == 0 && !j.waits_for_alias) {
+		give(j, Verdict::reclaimable);
+		push(static_cast<u32>(&target - entries_));
+	}
+}
+
+} // namespace bc

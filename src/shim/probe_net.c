@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Is this survivor in one of the network's tables, for as long as those keep it? See probe.c for how things are read.
+ */
+#include <net/inet_hashtables.h>
+#include <net/neighbour.h>
+#include <net/sock.h>
+
+#include "probe.h"
+
+static bool has_any(const struct hlist_head *list)
+{
+	struct hlist_node *first;
+
+	return GET(first, &list->first) && first;
+}
+
+/* Both kinds are made by the same functions: what it is not does not look hashed. */
+static bool is_bound(const void *object)
+{
+	const struct inet_bind_bucket *bind = object;
+	const struct inet_bind2_bucket *bind2 = object;
+
+#if BC_KERNEL_6_12
+	return (is_hashed(&bind->node) && has_any(&bind->bhash2)) || (is_hashed(&bind2->node) && has_any(&bind2->owners));
+#else
+	return (is_hashed(&bind->node) && has_any(&bind->owners)) ||
+	       (is_hashed(&bind2->node) && (has_any(&bind2->owners) || has_any(&bind2->deathrow)));
+#endif
+}
+
+static bool is_timewait(const struct sock_common *sk)
+{
+	unsigned char state;
+
+	return GET(state, (const unsigned char *)&sk->skc_state) && state == TCP_TIME_WAIT && is_hashed(&sk->skc_node);
+}
+
+/* By its table: permanent and loopback's neighbours are in no list for collection. */
+static bool is_neighbour(const struct neighbour *neigh)
+{
+	struct neigh_hash_table hash, *table;
+	struct neigh_table *tbl;
+	struct neighbour *other;
+	unsigned long bucket;
+	int steps = 0;
+	u8 dead;
+
+	if (!GET(dead, &neigh->dead) || dead || !GET(tbl, &neigh->tbl) || !GET(table, &tbl->nht) || !GET(hash, table) ||
+	    hash.hash_shift > 20)
+		return false;
+	for (bucket = 0; bucket < 1UL << hash.hash_shift; bucket++) {
+		if (!GET(other, &hash.hash_buckets[bucket]))
+			return false;
+		for (; other; steps++) {
+			if (other == neigh)
+				return true;
+			if (steps > MOST_STEPS || !GET(other, &other->next))
+				return false;
+		}
+	}
+	return false;
+}
+
+bool bc_probe_net(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
+{
+	switch (what) {
+	case BC_PROBE_BIND:
+		return is_bound(object);
+	case BC_PROBE_TIMEWAIT:
+		return is_timewait(object);
+	case BC_PROBE_NEIGHBOUR:
+		return is_neighbour(object);
+	default:
+		return false;
+	}
+}
