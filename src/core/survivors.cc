@@ -35,7 +35,6 @@ class RowCache
 
 Survivors::~Survivors()
 {
-	bc_big_free(entries_);
 	bc_big_free(queue_);
 	bc_big_free(words_);
 }
@@ -51,7 +50,7 @@ u32 Survivors::objects(Verdict v) const
 	return n;
 }
 
-Survivor *Survivors::containing(u64 address, bool exactly)
+u32 Survivors::behind(u64 address) const
 {
 	u32 low = 0;
 	u32 high = count_;
@@ -62,19 +61,24 @@ Survivor *Survivors::containing(u64 address, bool exactly)
 		else
 			high = middle;
 	}
-	if (low == 0)
+	return low;
+}
+
+Survivor *Survivors::containing(u64 address, bool exactly)
+{
+	const u32 next = behind(address);
+	if (next == 0)
 		return nullptr;
-	Survivor &s = entries_[low - 1];
+	Survivor &s = entries_[next - 1];
 	return (exactly ? address == s.address : address - s.address < stride_of(s)) ? &s : nullptr;
 }
 
 bool Survivors::run(const Container &c)
 {
 	room_ = static_cast<u32>(held(c).objects) + kSlack;
-	entries_ = static_cast<Survivor *>(bc_big_alloc(u64{room_} * sizeof(Survivor)));
 	queue_ = static_cast<u32 *>(bc_big_alloc(u64{room_} * sizeof(u32)));
 	words_ = static_cast<u64 *>(bc_big_alloc(u64{kMostScanned} * 1024));
-	if (entries_ == nullptr || queue_ == nullptr || words_ == nullptr)
+	if (queue_ == nullptr || words_ == nullptr || !entries_.init(room_))
 		return false;
 	collect(c);
 	judge_each(c);

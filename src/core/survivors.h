@@ -12,6 +12,7 @@
 #pragma once
 
 #include "container.h"
+#include "parts.h"
 #include "verdict.h"
 
 namespace bc
@@ -77,6 +78,7 @@ class Survivors
 	static constexpr u32 kMostScanned = 16;		// KiB of one object that are looked through for pointers
 
 	u32 stride_of(const Survivor &s) const;
+	u32 behind(u64 address) const; // how many start there or below
 	Survivor *containing(u64 address, bool exactly);
 	void collect(const Container &c);
 	void judge_each(const Container &c);
@@ -101,7 +103,7 @@ class Survivors
 	void push(u32 index);
 	void forget_copies(); // of what was scanned: a search is not to find addresses there
 
-	Survivor *entries_ = nullptr; // by address, as the ledger is walked
+	Parts<Survivor> entries_; // by address, as the ledger is walked
 	u32 *queue_ = nullptr;
 	u64 *words_ = nullptr; // a copy of the object being scanned
 	u32 count_ = 0;

@@ -159,7 +159,7 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 	if (j.verdict == Verdict::leaked) {
 		give(j, verdict);
 		j.part = true;
-		push(static_cast<u32>(&target - entries_));
+		push(behind(target.address) - 1);
 		return;
 	}
 	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
@@ -177,7 +177,7 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 	}
 	if (j.extra == 0 && !j.waits_for_alias) {
 		give(j, Verdict::reclaimable);
-		push(static_cast<u32>(&target - entries_));
+		push(behind(target.address) - 1);
 	}
 }
 

@@ -178,7 +178,8 @@ def host(rows):
     return table(["a charge and its free, CPU ns", "1 thread", "2 threads", "ratio", "repetitions"],
                  [[HOST.get(name, name.replace("_", " ")), r["one"], r["two"], r["ratio"], r["repetitions"]] for name, r in
                   sorted(rows.items(), key=lambda row: list(HOST).index(row[0]) if row[0] in HOST else len(HOST))]) + \
-        f"\n\nThat both threads ran at once: one handed a word to the other in {handed_over} ns."
+        (f"\n\nThat both threads ran at once: one handed a word to the other in {handed_over} ns. What does contend costs by that: from 66 to 201 ns "
+         "and from 2.9 to 7.3 times, both near one limit, have been seen on one machine, by where its host has just put the two processors.")
 
 
 SCALE = (
@@ -192,7 +193,8 @@ SCALE = (
     ("containers", "Containers by turns on one CPU", containers, "Instructions of a kmalloc(64) and its free."),
     ("objects", "Objects", objects,
      "What a container's living objects cost it, and from its end to the verdict when all of them survive (drains of some seconds "
-     "are in it, compare with one object). The longest wait is that of a task of the highest priority meanwhile."),
+     "are in it, compare with one object). The clock is the machine's own: instructions, and what it waits for. The longest wait is that of a "
+     "task of the highest priority meanwhile."),
     ("sizes", "Objects by size", sizes,
      "What the ledger has made for so many living objects of one size (no more than 512 MiB of them), beside its table, which is there from the "
      "start. A page that objects lie in has an array of 8 bytes for each place of theirs, 64 at least; places are a power of two apart. An "
