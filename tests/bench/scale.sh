@@ -98,6 +98,8 @@ containers() {
 	done
 }
 
+churned() { [ "$(wc -l <"$bench_folder/out")" -ge "$1" ]; } # reads
+
 # What the living ones cost, then what they cost as survivors.
 objects() {
 	local n file took bytes wait pair state id at_load after per_thousand
@@ -110,7 +112,7 @@ objects() {
 			[ "$0" -eq 0 ] || echo "$0 64" >/proc/bench_hold || exit
 			dd if=/proc/bench/churn bs=64 count=20 2>/dev/null
 			read -r word <"$1"' "$n" "$bench_folder/go" || give_up "the container does not start"
-		poll 300 [ "$(wc -l <"$bench_folder/out")" -ge 20 ]
+		poll 300 churned 20 || give_up "$n objects were not made"
 		exec 8>"$bench_folder/go"
 		after=$(health ledger_bytes)
 		per_thousand=$(awk '{ charges += $1; took += $2 } END { printf "%.1f\n", took * 1000 / charges }' "$bench_folder/out")
