@@ -44,7 +44,8 @@ template <class T> class Parts
 	const T &operator[](u32 i) const { return parts_[i / kEach][i % kEach]; }
 
       private:
-	static constexpr u32 kEach = 1024;
+	static constexpr u32 kBytes = 1u << 17; // of a part, at most
+	static constexpr u32 kEach = 1u << (31 - __builtin_clz(kBytes / static_cast<u32>(sizeof(T))));
 	T **parts_ = nullptr;
 	u32 count_ = 0;
 };

@@ -33,11 +33,7 @@ class RowCache
 
 } // namespace
 
-Survivors::~Survivors()
-{
-	bc_big_free(queue_);
-	bc_big_free(words_);
-}
+Survivors::~Survivors() { bc_big_free(words_); }
 
 u32 Survivors::stride_of(const Survivor &s) const { return sites[s.slot.site()].stride.value; }
 
@@ -76,9 +72,8 @@ Survivor *Survivors::containing(u64 address, bool exactly)
 bool Survivors::run(const Container &c)
 {
 	room_ = static_cast<u32>(held(c).objects) + kSlack;
-	queue_ = static_cast<u32 *>(bc_big_alloc(u64{room_} * sizeof(u32)));
 	words_ = static_cast<u64 *>(bc_big_alloc(u64{kMostScanned} * 1024));
-	if (queue_ == nullptr || words_ == nullptr || !entries_.init(room_))
+	if (words_ == nullptr || !entries_.init(room_) || !queue_.init(room_))
 		return false;
 	collect(c);
 	judge_each(c);

@@ -104,7 +104,7 @@ class Survivors
 	void forget_copies(); // of what was scanned: a search is not to find addresses there
 
 	Parts<Survivor> entries_; // by address, as the ledger is walked
-	u32 *queue_ = nullptr;
+	Parts<u32> queue_;
 	u64 *words_ = nullptr; // a copy of the object being scanned
 	u32 count_ = 0;
 	u32 room_ = 0;
