@@ -154,7 +154,9 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 
 	const u64 still = now - c.unchanged_ms;
 	Survivors survivors;
-	if (survivors.run(c) && hand_over(c, survivors, waited >= kSoonestMs && still >= kStillMs) != 0) {
+	bool looked = survivors.run(c);
+	if (looked && hand_over(c, survivors, waited >= kSoonestMs && still >= kStillMs) != 0) {
+		looked = false;
 		rest = held(c);
 		c.last_objects = rest.objects;
 		if (rest.objects == 0) {
@@ -163,7 +165,7 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 		}
 	}
 	if ((waited >= kSoonestMs && still >= kStillMs && c.drains >= kDrains) || waited >= settle_ms_)
-		return watch_survivors(c, now);
+		return looked ? judge_survivors(c, now, survivors) : watch_survivors(c, now);
 	return {now + min(kSlowLookMs, 50 + waited / 4), Wants::everything};
 }
 
@@ -174,10 +176,17 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 	if (stopped(c.current()) && !c.suspected && held(c).objects == c.last_objects &&
 	    (c.current() == State::leaked || now - c.judged_ms < kJudgeAgainMs))
 		return {now + kWatchMs, Wants::nothing};
-	c.judged_ms = now;
 	Survivors survivors;
-	if (!survivors.run(c))
+	if (!survivors.run(c)) {
+		c.judged_ms = now;
 		return {now + kWatchMs, Wants::nothing};
+	}
+	return judge_survivors(c, now, survivors);
+}
+
+Stopper::Plan Stopper::judge_survivors(Container &c, u64 now, Survivors &survivors)
+{
+	c.judged_ms = now;
 	survivors.find_holders();
 	if (!census.take(c, survivors, now) && !stopped(c.current()) && now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
 		copy_text(c.waits, sizeof(c.waits), "search");

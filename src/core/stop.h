@@ -9,6 +9,8 @@
 namespace bc
 {
 
+class Survivors;
+
 class Stopper
 {
       public:
@@ -43,6 +45,7 @@ class Stopper
 	Plan wait_for_tasks(Container &c, u64 now);
 	Plan settle(Container &c, u64 now);
 	Plan watch_survivors(Container &c, u64 now);
+	Plan judge_survivors(Container &c, u64 now, Survivors &survivors); // that have just been looked at
 	void conclude(Container &c, State state, u64 now, const char *worst);
 	bool evict(bc_round &round);
 

@@ -33,12 +33,7 @@ class RowCache
 
 } // namespace
 
-Survivors::~Survivors()
-{
-	bc_big_free(entries_);
-	bc_big_free(queue_);
-	bc_big_free(words_);
-}
+Survivors::~Survivors() { bc_big_free(words_); }
 
 u32 Survivors::stride_of(const Survivor &s) const { return sites[s.slot.site()].stride.value; }
 
@@ -51,7 +46,7 @@ u32 Survivors::objects(Verdict v) const
 	return n;
 }
 
-Survivor *Survivors::containing(u64 address, bool exactly)
+u32 Survivors::behind(u64 address) const
 {
 	u32 low = 0;
 	u32 high = count_;
@@ -62,25 +57,31 @@ Survivor *Survivors::containing(u64 address, bool exactly)
 		else
 			high = middle;
 	}
-	if (low == 0)
+	return low;
+}
+
+Survivor *Survivors::containing(u64 address, bool exactly)
+{
+	const u32 next = behind(address);
+	if (next == 0)
 		return nullptr;
-	Survivor &s = entries_[low - 1];
+	Survivor &s = entries_[next - 1];
 	return (exactly ? address == s.address : address - s.address < stride_of(s)) ? &s : nullptr;
 }
 
 bool Survivors::run(const Container &c)
 {
 	room_ = static_cast<u32>(held(c).objects) + kSlack;
-	entries_ = static_cast<Survivor *>(bc_big_alloc(u64{room_} * sizeof(Survivor)));
-	queue_ = static_cast<u32 *>(bc_big_alloc(u64{room_} * sizeof(u32)));
 	words_ = static_cast<u64 *>(bc_big_alloc(u64{kMostScanned} * 1024));
-	if (entries_ == nullptr || queue_ == nullptr || words_ == nullptr)
+	if (words_ == nullptr || !entries_.init(room_) || !queue_.init(room_))
 		return false;
 	collect(c);
 	judge_each(c);
-	judge_mappings();
-	judge_named();
-	judge_owned();
+	if (classed_) {
+		judge_mappings();
+		judge_named();
+		judge_owned();
+	}
 	follow(Verdict::reclaimable);
 	follow(Verdict::cached);
 	follow(Verdict::deferred);
@@ -126,12 +127,13 @@ void Survivors::judge_each(const Container &c)
 	for (u32 i = 0; i < count_; ++i, pause()) {
 		Survivor &s = entries_[i];
 		const u32 row = rows.of(s.slot.site());
-		{
+		if (row != kNoRow) { // else it is what it is from the start, a leak
+			classed_ = true;
 			platform::PreemptOff section; // the object is not freed by RCU while it is looked at
-			s.judgement = judge(row, Address{s.address}, stride_of(s), row == kNoRow ? 0 : already[row]);
+			s.judgement = judge(row, Address{s.address}, stride_of(s), already[row]);
+			already[row] += s.judgement.verdict != Verdict::leaked;
 		}
-		if (row != kNoRow && s.judgement.verdict != Verdict::leaked)
-			++already[row];
+		note(s.judgement.verdict);
 	}
 }
 
@@ -145,7 +147,7 @@ void Survivors::judge_mappings()
 			continue;
 		const Survivor *area = containing(j.subject, true);
 		if (area == nullptr || area->judgement.verdict != Verdict::leaked)
-			j.verdict = kClasses[j.row].verdict;
+			give(j, kClasses[j.row].verdict);
 	}
 }
 
@@ -161,7 +163,7 @@ void Survivors::judge_named()
 		j.waits_for_alias = alias != nullptr && alias->judgement.verdict != Verdict::reclaimable;
 		if (alias == nullptr)
 			j.extra += j.alias_extra;
-		j.verdict = j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held;
+		give(j, j.extra == 0 && !j.waits_for_alias ? Verdict::reclaimable : Verdict::held);
 	}
 }
 
@@ -176,7 +178,7 @@ void Survivors::judge_owned()
 			continue;
 		const Survivor *owner = containing(j.owner, false);
 		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
-			j.verdict = Verdict::leaked;
+			give(j, Verdict::leaked);
 	}
 }
 

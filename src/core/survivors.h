@@ -12,6 +12,7 @@
 #pragma once
 
 #include "container.h"
+#include "parts.h"
 #include "verdict.h"
 
 namespace bc
@@ -77,12 +78,20 @@ class Survivors
 	static constexpr u32 kMostScanned = 16;		// KiB of one object that are looked through for pointers
 
 	u32 stride_of(const Survivor &s) const;
+	u32 behind(u64 address) const; // how many start there or below
 	Survivor *containing(u64 address, bool exactly);
 	void collect(const Container &c);
 	void judge_each(const Container &c);
 	void judge_mappings();
 	void judge_named();
 	void judge_owned();
+	bool had(Verdict v) const { return (had_ >> static_cast<u32>(v) & 1) != 0; }
+	void note(Verdict v) { had_ |= 1u << static_cast<u32>(v); }
+	void give(Judgement &j, Verdict v)
+	{
+		j.verdict = v;
+		note(v);
+	}
 
 	// survivors_pointers.cc
 	void follow(Verdict from);
@@ -94,14 +103,18 @@ class Survivors
 	void push(u32 index);
 	void forget_copies(); // of what was scanned: a search is not to find addresses there
 
-	Survivor *entries_ = nullptr; // by address, as the ledger is walked
-	u32 *queue_ = nullptr;
+	Parts<Survivor> entries_; // by address, as the ledger is walked
+	Parts<u32> queue_;
 	u64 *words_ = nullptr; // a copy of the object being scanned
 	u32 count_ = 0;
 	u32 room_ = 0;
 	u32 queue_head_ = 0;
 	u32 queue_tail_ = 0;
 	u32 old_[kClassRows] = {};
+	// Verdicts that any survivor has had, and is any in a class at all: of a million that nothing explains, nobody
+	// is looked for.
+	u32 had_ = 0;
+	bool classed_ = false;
 };
 
 } // namespace bc

@@ -49,7 +49,7 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 // gone.
 void Survivors::keep_anchors()
 {
-	if (objects(Verdict::held) == 0)
+	if (!had(Verdict::held))
 		return;
 	Pause pause{Pause::kLook};
 	for (u32 i = 0; i < count_; ++i, pause()) {
@@ -70,7 +70,7 @@ void Survivors::forget_copies()
 
 void Survivors::find_holders()
 {
-	if (count_ == 0 || objects(Verdict::leaked) + objects(Verdict::held) == 0)
+	if (!had(Verdict::leaked) && !had(Verdict::held))
 		return;
 	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
 	constexpr u32 kTries = 3;
@@ -80,7 +80,8 @@ void Survivors::find_holders()
 	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
 		bc_cond_resched();
 	follow(Verdict::held);
-	judge_mappings();
+	if (classed_)
+		judge_mappings();
 	keep_anchors();
 	forget_copies();
 }
@@ -109,7 +110,7 @@ void Survivors::hold(u64 pointer, const bc_holder &holder)
 	Judgement &j = target->judgement;
 	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
 		return;
-	j.verdict = Verdict::held;
+	give(j, Verdict::held);
 	j.holder = true;
 	if (j.row == kNoRow)
 		j.row = kHolderRow;
@@ -129,6 +130,8 @@ void Survivors::push(u32 index) { queue_[queue_tail_++] = index; }
 // Everything whose verdict is `from` is in the queue once: at the start, or when it got that verdict.
 void Survivors::follow(Verdict from)
 {
+	if (!had(from))
+		return;
 	queue_head_ = queue_tail_ = 0;
 	Pause pause;
 	for (u32 i = 0; i < count_; ++i, pause()) {
@@ -154,9 +157,9 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 		copy_text(j.text, sizeof(j.text), source.judgement.text);
 	}
 	if (j.verdict == Verdict::leaked) {
-		j.verdict = verdict;
+		give(j, verdict);
 		j.part = true;
-		push(static_cast<u32>(&target - entries_));
+		push(behind(target.address) - 1);
 		return;
 	}
 	if (j.verdict != Verdict::held || verdict != Verdict::reclaimable)
@@ -173,8 +176,8 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 		return;
 	}
 	if (j.extra == 0 && !j.waits_for_alias) {
-		j.verdict = Verdict::reclaimable;
-		push(static_cast<u32>(&target - entries_));
+		give(j, Verdict::reclaimable);
+		push(behind(target.address) - 1);
 	}
 }
 

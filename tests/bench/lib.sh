@@ -24,7 +24,17 @@ give_up() {
 load() { insmod "$test_modules/$1.ko" "${@:2}" || give_up "$1.ko does not load"; }
 load_beancounter() { insmod "$repo/build/$KERNEL/beancounter.ko" "$@" || give_up "beancounter.ko does not load"; }
 
-# The guest's clock leaps where it waits for the host's disk, over what the tests wait for, too: what containers start with is read before.
+# The guest's clock leaps where it waits for the host's disk, over what the tests wait for, too: what containers start with is read before,
+# and waiting is by looks, not by that clock. scripts/vm has the time-out.
+poll() { # seconds, command
+	local looks=$(($1 * 100))
+	shift
+	until "$@"; do
+		looks=$((looks - 1))
+		[ "$looks" -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
 for program in sh bash unshare stat mv cat dd awk; do cat "$(command -v "$program")"; done >/dev/null
 cat "$programs"/bench_* >/dev/null
 

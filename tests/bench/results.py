@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the guests of scripts/bench have printed, as numbers with their ratios, or as the reason why there is none. A cell is
 {"instructions": N, ...} or {"missing": reason}; what is neither is a fault, and so is a clock that does not count instructions."""
+from statistics import median
 
 COLUMNS = ("bare", "host", "container", "near", "stacks", "memcg", "tracer", "bpftrace")
 # What only sees tracepoints does not see every allocation.
@@ -130,16 +131,32 @@ class Kernel:
                 "rows": rows, "objects": self.objects, "scale": scale}
 
 
+AT_ONCE = 0.8  # what part of the time both threads ran, of a repetition that counts; who sleeps for a lock did not run then
+LEAST = 5      # repetitions that count
+HANDED_OVER = 1000  # ns: more than that from one thread to the other, and they take turns on a processor
+
+
 def contention(report):
-    """Of Google Benchmark's JSON: CPU nanoseconds of an iteration by name and threads, medians, with the ratio of two threads to
-    one. Whether the threads had two processors at all is told by the counter that is one atomic."""
-    time = {}
+    """Of Google Benchmark's JSON: CPU nanoseconds of an iteration by name and threads, medians of the repetitions in which the threads
+    ran at once, with the ratio of two threads to one; or why there is none. `baton` is the measurement of that, and no row."""
+    found = {}
     for b in report["benchmarks"]:
-        if b.get("aggregate_name") == "median":
-            name = b["run_name"].split("/real_time")[0].removeprefix("pairs/")
-            time.setdefault(name, {})[b["threads"]] = b["cpu_time"]
-    rows = {name: {"one": round(t[1], 2), "two": round(t[2], 2), "ratio": round(t[2] / t[1], 2)} for name, t in time.items()}
-    if rows.get("one_atomic", {}).get("ratio", 0) < 1.5:
-        return {"missing": "the two threads did not run at once: even one atomic cost them no more than one thread"
-                if "one_atomic" in rows else "bench_core did not run"}
+        if b.get("run_type") == "iteration":
+            name = b["run_name"].split("/")[1 if b["run_name"].startswith("pairs/") else 0]
+            found.setdefault(name, {}).setdefault(b["threads"], []).append(b)
+    if "baton" not in found:
+        return {"missing": "bench_core did not run"}
+    handed_over = median(b["real_time"] for b in found.pop("baton")[2])
+    if handed_over > HANDED_OVER:
+        return {"missing": f"the threads did not run at once: handing a word over took {handed_over:,.0f} ns"}
+    rows = {}
+    for name, by in found.items():
+        good = {threads: [b["cpu_time"] for b in all_of_it if b["ran"] >= AT_ONCE] for threads, all_of_it in by.items()}
+        few = min(len(good.get(threads, ())) for threads in (1, 2))
+        if few < LEAST:
+            return {"missing": f"the threads did not run at once: {name.replace('_', ' ')} had {few} repetitions in which they did, "
+                               f"and {LEAST} are wanted"}
+        one, two = median(good[1]), median(good[2])
+        rows[name] = {"one": round(one, 2), "two": round(two, 2), "ratio": round(two / one, 2), "repetitions": few}
+    rows["handed_over_ns"] = round(handed_over)
     return rows

@@ -5,6 +5,8 @@
 #   scale.sh slow N              how often the slow paths are entered when N CPUs charge one container (--smp N, no --icount)
 #   scale.sh containers N...     what a change of containers costs when N take turns on one CPU (--icount)
 #   scale.sh objects N...        N living objects in one container: charges, memory, reading, stop (--icount)
+#   scale.sh sizes N SIZE...     what the ledger needs for N objects of a size, or as many as 512 MiB hold (--icount)
+#   scale.sh stop N              the report of N survivors by the clock on the wall (no --icount)
 #
 # For scripts/vm --no-module --append init_on_alloc=0.
 . "$(dirname "$0")/../bench/lib.sh"
@@ -34,6 +36,12 @@ end_churning() { # charges
 	echo 0 >/proc/bench_hold
 	charges=$(awk '{ n += $2 } END { print n }' "$bench_folder/out")
 	[ "$charges" -eq "$1" ] || give_up "$mode: $charges of $1 allocations were not refused"
+}
+
+# read_file ARGUMENT...: file, took, bytes, wait and pair of the one file.
+read_file() {
+	read -r file took bytes wait pair < <("$programs/bench_read" "$@")
+	[ -n "$pair" ] || give_up "bench_read $* ended"
 }
 
 cpus() {
@@ -90,9 +98,11 @@ containers() {
 	done
 }
 
+churned() { [ "$(wc -l <"$bench_folder/out")" -ge "$1" ]; } # reads
+
 # What the living ones cost, then what they cost as survivors.
 objects() {
-	local n file took bytes wait state id at_load after per_thousand
+	local n file took bytes wait pair state id at_load after per_thousand
 	load_beancounter
 	at_load=$(health ledger_bytes)
 	for n in "$@"; do
@@ -102,14 +112,14 @@ objects() {
 			[ "$0" -eq 0 ] || echo "$0 64" >/proc/bench_hold || exit
 			dd if=/proc/bench/churn bs=64 count=20 2>/dev/null
 			read -r word <"$1"' "$n" "$bench_folder/go" || give_up "the container does not start"
-		poll 300 [ "$(wc -l <"$bench_folder/out")" -ge 20 ]
+		poll 300 churned 20 || give_up "$n objects were not made"
 		exec 8>"$bench_folder/go"
 		after=$(health ledger_bytes)
 		per_thousand=$(awk '{ charges += $1; took += $2 } END { printf "%.1f\n", took * 1000 / charges }' "$bench_folder/out")
 		say table=objects "objects=$n" "per_thousand=$per_thousand" "ledger=$((after - at_load))"
 		for file in /proc/user_beancounters $proc/{containers,health} "$proc/$CONTAINER_ID"/{resources,refusals,objects,leaks}; do
-			read -r file took bytes wait < <("$programs/bench_read" "$file")
-			say table=read "objects=$n" "file=${file/$CONTAINER_ID/ID}" "took=$took" "bytes=$bytes" "longest_wait=$wait"
+			read_file --in "/proc/$CONTAINER_PID/ns/pid_for_children" "$file"
+			say table=read "objects=$n" "file=${file/$CONTAINER_ID/ID}" "took=$took" "bytes=$bytes" "longest_wait=$wait" "pair=$pair"
 		done
 		echo 0 >/proc/bench_hold
 		exec 8>&-
@@ -120,7 +130,7 @@ objects() {
 		read -r id state took wait < <("$programs/bench_stop" "$n" 64)
 		say table=stop "objects=$n" "state=$state" "took=$took"
 		for file in "$proc/$id"/{objects,leaks}; do
-			read -r file took bytes wait < <("$programs/bench_read" "$file")
+			read_file "$file"
 			say table=read_stopped "objects=$n" "file=${file/$id/ID}" "took=$took" "bytes=$bytes" "longest_wait=$wait"
 		done
 		echo 0 >/proc/bench_hold
@@ -128,8 +138,59 @@ objects() {
 		say table=stop_watched "objects=$n" "state=$state" "longest_wait=$wait"
 		echo 0 >/proc/bench_hold
 	done
-	read -r file took bytes wait < <("$programs/bench_read" /proc/version)
+	read_file /proc/version
 	say table=read "file=$file" "took=$took" "bytes=$bytes" "longest_wait=$wait"
+}
+
+# The module anew for each size: what was made for one size stays, and is used by the next.
+sizes() {
+	local n=$1 size count at_load ram table
+	shift
+	ram=$(awk '/ : System RAM$/ { split($1, at, "-"); print "0x" at[1], "0x" at[2] }' /proc/iomem | {
+		sum=0
+		while read -r from to; do sum=$((sum + to - from + 1)); done
+		echo "$sum"
+	})
+	[ "$ram" -gt 0 ] || give_up "/proc/iomem says nothing of RAM"
+	for size in "$@"; do
+		count=$((512 << 20))
+		count=$((count / size < n ? count / size : n))
+		load_beancounter
+		table=$(health ledger_bytes)
+		# shellcheck disable=SC2016
+		start_container --no-cgroup --out "$bench_folder/out" -- /bin/sh -c '
+			read -r word <"$2" && echo "$0 $1" >/proc/bench_hold && echo made && read -r word <"$2"' \
+			"$count" "$size" "$bench_folder/go" || give_up "the container does not start"
+		at_load=$(health ledger_bytes)
+		echo go >"$bench_folder/go"
+		poll 300 grep -q made "$bench_folder/out" || give_up "$count objects of $size bytes were not made"
+		say table=sizes "size=$size" "objects=$count" "ledger=$(($(health ledger_bytes) - at_load))" "table_bytes=$table" "ram=$ram"
+		echo 0 >/proc/bench_hold
+		go
+		rmmod beancounter || give_up "beancounter.ko does not unload"
+	done
+}
+
+# With one survivor, too: what drains and reading take by themselves.
+stop() {
+	local n took state id start least
+	load_beancounter
+	for n in 1 "$1"; do
+		read -r id state took _ < <("$programs/bench_stop" "$n" 64)
+		[ "$state" = leaked ] || give_up "$n survivors are $state"
+		least=''
+		for _ in 1 2 3; do
+			start=$(date +%s%N)
+			cat "$proc/$id/leaks" >"$bench_folder/report" || give_up "no report"
+			start=$(($(date +%s%N) - start))
+			[ -n "$least" ] && [ "$start" -ge "$least" ] || least=$start
+		done
+		awk -v n="$n" '$1 == "leaked" && $2 == n { found = 1 } END { exit !found }' "$bench_folder/report" ||
+			give_up "the report of $n survivors: $(cat "$bench_folder/report")"
+		say table=stop_vm "objects=$n" "took=$took" "report=$least"
+		echo 0 >/proc/bench_hold
+		wait_verdict "$id" >&2
+	done
 }
 
 case $1 in
@@ -140,7 +201,7 @@ cpus | slow)
 	[ "$(sed 's/.*-//' /sys/devices/system/cpu/possible)" -eq $((possible - 1)) ] || give_up "not $possible CPUs"
 	"$1"
 	;;
-containers | objects)
+containers | objects | sizes | stop)
 	load bench
 	load bench_hold
 	"$@"

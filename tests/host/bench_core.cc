@@ -3,6 +3,10 @@
 // a charge of an object of 64 bytes and its free. The platform of the tests has costs of its own (sections and per-CPU
 // words are atomics there), so what counts is how the rows of one run compare: with themselves at twice the threads,
 // and with the counter that one would write first, a single atomic.
+//
+// Two threads that take turns on a processor contend for nothing, and look as if all were well. Each has a processor of
+// its own, each row says what part of the time its threads ran ("ran"), and `baton` is what it takes to hand a word
+// over and get it back: less than a microsecond between two that run, a turn of the scheduler between two that do not.
 #include "admit.h"
 
 #include <beancounter/core.h>
@@ -10,11 +14,16 @@
 
 #include <benchmark/benchmark.h>
 
+#include <pthread.h>
+#include <sched.h>
+
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
-#include <set>
 #include <string>
+#include <vector>
 
 using namespace bc;
 
@@ -32,6 +41,62 @@ const void *ns_of(u64 n) { return reinterpret_cast<const void *>(0xffff888200000
 	(void)std::fprintf(stderr, "bench_core: %s\n", why);
 	std::exit(1);
 }
+
+// The processors that we may use. Thread n has the nth, and a second one none to itself where there is only one.
+const std::vector<int> &processors()
+{
+	static const std::vector<int> all = [] {
+		std::vector<int> found;
+		cpu_set_t set;
+		if (sched_getaffinity(0, sizeof(set), &set) != 0)
+			give_up("no affinity");
+		for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+			if (CPU_ISSET(cpu, &set))
+				found.push_back(cpu);
+		}
+		return found;
+	}();
+	return all;
+}
+
+void settle_down(u64 thread)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET(processors()[thread % processors().size()], &set);
+	if (pthread_setaffinity_np(pthread_self(), sizeof(set), &set) != 0)
+		give_up("no processor for a thread");
+}
+
+// What part of the time between the first iteration and the last this thread ran; the mean of all threads is reported.
+class Ran
+{
+      public:
+	explicit Ran(benchmark::State &state) : state_(state) {}
+	void begin()
+	{
+		wall_ = now(CLOCK_MONOTONIC);
+		cpu_ = now(CLOCK_THREAD_CPUTIME_ID);
+	}
+	void end()
+	{
+		const double cpu = now(CLOCK_THREAD_CPUTIME_ID) - cpu_;
+		state_.counters["ran"] =
+		    benchmark::Counter(cpu / (now(CLOCK_MONOTONIC) - wall_), benchmark::Counter::kAvgThreads);
+		state_.SetItemsProcessed(state_.iterations());
+	}
+
+      private:
+	static double now(clockid_t clock)
+	{
+		timespec time{};
+		clock_gettime(clock, &time);
+		return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+	}
+	benchmark::State &state_;
+	double wall_ = 0;
+	double cpu_ = 0;
+};
 
 // The core as after insmod, with a container for each thread. Started once: every benchmark ends with nothing charged.
 struct Machine {
@@ -108,6 +173,8 @@ enum class Share {
 void pairs(benchmark::State &state, Share share, bool near, u64 pages_apart)
 {
 	const auto thread = static_cast<u64>(state.thread_index());
+	settle_down(thread);
+	Ran ran{state};
 	if (thread == 0) {
 		machine();
 		for (u64 n = 0; n <= kThreads; ++n)
@@ -120,6 +187,7 @@ void pairs(benchmark::State &state, Share share, bool near, u64 pages_apart)
 	u64 at = 0;
 	for (auto _ : state) { // every thread begins when all are here
 		if (at == 0) {
+			ran.begin();
 			host::set_cpu(static_cast<u32>(thread));
 			host::set_namespace(ns_of(share == Share::nothing ? 1 + thread : 0));
 		}
@@ -131,36 +199,61 @@ void pairs(benchmark::State &state, Share share, bool near, u64 pages_apart)
 		release(address);
 		++at;
 	}
+	ran.end();
 	if (refused)
 		state.SkipWithError("a charge was refused");
-	state.SetItemsProcessed(state.iterations());
+}
+
+// `step` again and again, as every thread does it.
+template <class Step> void repeat(benchmark::State &state, Step &&step)
+{
+	settle_down(static_cast<u64>(state.thread_index()));
+	Ran ran{state};
+	bool begun = false;
+	for (auto _ : state) {
+		if (!begun)
+			ran.begin();
+		begun = true;
+		step();
+	}
+	ran.end();
 }
 
 // What a counter costs that is one word for all.
 void one_atomic(benchmark::State &state)
 {
 	static std::atomic<s64> held;
-	for (auto _ : state) {
+	repeat(state, [] {
 		held.fetch_add(64, std::memory_order_relaxed);
 		held.fetch_sub(64, std::memory_order_relaxed);
-	}
-	state.SetItemsProcessed(state.iterations());
+	});
 }
 
 void one_lock(benchmark::State &state)
 {
 	static std::mutex lock;
 	static s64 held;
-	for (auto _ : state) {
+	repeat(state, [] {
 		{
 			std::lock_guard<std::mutex> guard{lock};
 			held += 64;
 		}
 		std::lock_guard<std::mutex> guard{lock};
 		held -= 64;
-	}
+	});
 	benchmark::DoNotOptimize(held);
-	state.SetItemsProcessed(state.iterations());
+}
+
+// Each thread makes as many iterations as the other, and none before the other's last.
+void baton(benchmark::State &state)
+{
+	static std::atomic<int> turn;
+	const int own = state.thread_index();
+	repeat(state, [own] {
+		while (turn.load(std::memory_order_acquire) != own)
+			benchmark::ClobberMemory();
+		turn.store(1 - own, std::memory_order_release);
+	});
 }
 
 BENCHMARK_CAPTURE(pairs, own_container, Share::nothing, false, 64)->ThreadRange(1, kThreads)->UseRealTime();
@@ -170,6 +263,8 @@ BENCHMARK_CAPTURE(pairs, own_container_near, Share::nothing, true, 64)->ThreadRa
 BENCHMARK_CAPTURE(pairs, one_container_near, Share::container, true, 64)->ThreadRange(1, kThreads)->UseRealTime();
 BENCHMARK(one_atomic)->ThreadRange(1, kThreads)->UseRealTime();
 BENCHMARK(one_lock)->ThreadRange(1, kThreads)->UseRealTime();
+// So few that it ends, too, where each takes a turn of the scheduler.
+BENCHMARK(baton)->Threads(kThreads)->Iterations(1000)->UseRealTime();
 
 } // namespace
 

@@ -98,12 +98,28 @@ class Results(unittest.TestCase):
         self.assertNotEqual(kernel(text).faults(), [])
 
     def test_contention(self):
-        def google(atomic):
-            return {"benchmarks": [{"run_name": f"{name}/real_time/threads:{t}", "aggregate_name": "median", "threads": t, "cpu_time": ns}
-                                   for name, both in (("pairs/own_container", (40, 44)), ("one_atomic", atomic))
-                                   for t, ns in zip((1, 2), both)]}
-        self.assertEqual(results.contention(google((10, 50)))["own_container"], {"one": 40, "two": 44, "ratio": 1.1})
-        self.assertIn("did not run at once", results.contention(google((10, 11)))["missing"])
+        def google(ran=1.0, baton=200.0, times=7):
+            found = [{"run_name": "baton/iterations:1000/real_time/threads:2", "run_type": "iteration", "threads": 2, "real_time": baton,
+                      "cpu_time": 1, "ran": 1}]
+            for name, both in (("pairs/own_container", (40, 44)), ("one_atomic", (10, 50))):
+                for threads, ns in zip((1, 2), both):
+                    # Some that took turns, and cost nothing.
+                    runs = [(ns, ran)] * times + [(1, 0.5)] * 9
+                    found += [{"run_name": f"{name}/real_time/threads:{threads}", "run_type": "iteration", "threads": threads,
+                               "cpu_time": t, "real_time": t, "ran": r} for t, r in runs]
+            found.append({"run_name": "pairs/own_container/real_time/threads:1", "run_type": "aggregate", "threads": 1, "cpu_time": 7})
+            return results.contention({"benchmarks": found})
+        self.assertEqual(google()["own_container"], {"one": 40, "two": 44, "ratio": 1.1, "repetitions": 7})
+        self.assertEqual(google()["handed_over_ns"], 200)
+        self.assertNotIn("baton", google())
+        self.assertIn("did not run at once: own container had 0", google(ran=0.79)["missing"])
+        self.assertIn("had 4 repetitions", google(times=4)["missing"])
+        self.assertIn("own_container", google(times=5))
+        self.assertIn("took 2,000,000 ns", google(baton=2e6)["missing"])
+        self.assertIn("did not run", results.contention({"benchmarks": []})["missing"])
+        text = tables.host(google())
+        self.assertIn("| each in a container of its own | 40 | 44 | 1.1 | 7 |", text)
+        self.assertLess(text.index("each in a container"), text.index("one atomic counter"))
 
 
 class Text(unittest.TestCase):
@@ -142,10 +158,15 @@ class Text(unittest.TestCase):
                  "table=slow cpus=2 mode=far charges=2000 fold=50 rare=0 never=1", "table=containers containers=2 first=5.0 second=4.0",
                  "table=objects objects=1000000 per_thousand=5 ledger=8000000", "table=given_back objects=1000000 ledger=0",
                  "table=stop objects=1000000 state=leaked took=900000000", "table=stop_watched objects=1000000 state=leaked longest_wait=83000000",
-                 "table=read objects=1000000 file=/proc/x took=5000000 bytes=7 longest_wait=10000")
+                 "table=read objects=1000000 file=/proc/x took=5000000 bytes=7 longest_wait=10000 pair=456",
+                 "table=read objects=10000 file=/proc/x took=50000 bytes=7 longest_wait=10000 pair=455",
+                 "table=read objects=100000 file=/proc/x took=500000 bytes=7 longest_wait=10000 pair=0",
+                 "table=sizes size=192 objects=1000 ledger=12200 table_bytes=2000 ram=1000000",
+                 "table=stop_vm objects=1000000 took=7000000000 report=900000000", "table=stop_vm objects=1 took=5000000000 report=1000000")
         text = tables.document([kernel(whole() + "".join(f"bench {line}\n" for line in lines))], {"missing": "no reason"})
         for row in ("| 8 | 400 | 600 | 900 |", "| 2 | far | fold 25.0, never 0.5 |", "| 2 | 5.0 | 4.0 |",
-                    "| 1,000,000 | 5 | 8,000,000 | 8.00 | 0 | 900 | 83.00 |", "| /proc/x | 5.00, 0.01 |", "Not measured: no reason."):
+                    "| 1,000,000 | 5 | 8,000,000 | 8.00 | 0 | 900 | 83.00 |", "| /proc/x | 0.05, 0.01 | 0.50, 0.01 | 5.00, 0.01 | 5.0, 5.0 | 456 |",
+                    "| 192 | 1,000 | 12,200 | 12.20 | 6.4 % | 0.200 % |", "| 1 | 1 | 5,000 |\n| 1,000,000 | 900 | 7,000 |", "Not measured: no reason."):
             self.assertIn(row, text)
 
 

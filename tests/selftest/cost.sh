@@ -23,9 +23,9 @@ kmalloc_64_variable near      $near_by_page
 kmem_cache          host      16 # the same
 kmem_cache          container 100 # the same
 kmem_cache          near      141 # the same
-bulk_32             host      40 # a look at the page, and at the first place of it if it holds some of a container's
-bulk_32             container 60 # and a slot written and cleared: together.S, and what is done once for all
-bulk_32             near      65 # the account, once for all
+bulk_32             host      17 # a look at the page, of each
+bulk_32             container 40 # and a slot written and cleared: together.S, and what is done once for all
+bulk_32             near      48 # the account, once for all
 kmalloc_4k          container 105 # a page's own slot, in its word
 kmalloc_16k         container 450 # the same, and its caller looked for above the allocator's function
 "
