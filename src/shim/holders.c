@@ -110,6 +110,7 @@ static void file_refers(struct search *search, const struct file *file)
 	refers(search, file->f_path.dentry);
 	refers(search, file->f_path.mnt);
 	cred_refers(search, file->f_cred);
+	bc_terminal_refers(file, search->found, search->context, &search->holder);
 	if (!inode)
 		return;
 	refers(search, inode);
