@@ -9,8 +9,9 @@
 
 Prints a row of a table for each: suite, test, kernel, verdict, seconds from the end of the command to the verdict, how the command
 ended, and, where the verdict is not clean, what was left and why: control.explained says it of sites. What that file does not
-explain is shown as UNEXPLAINED, and makes the exit status 1. A line `# TEST` when a test begins: those without a row were running
-when a machine came to an end.
+explain, and what has references that are in nobody's memory (`unexplained` among its holders), whatever its site, is shown as
+UNEXPLAINED, and makes the exit status 1. A line `# TEST` when a test begins: those without a row were running when a machine came to
+an end.
 
 Environment: CONTROL_JOBS, how many at a time (12); CONTROL_CEILING, seconds for one (40); CONTROL_DONE, a file with rows of an
 earlier run, whose tests are left out.
@@ -81,22 +82,30 @@ class Control:
         self.lock = threading.Lock()
         self.unexplained = 0
 
+    def reason(self, name, group):
+        """Why this may be left; "" where nobody knows. What nobody has a reference of is excused by no site."""
+        if any(holder.startswith("unexplained:") for holder in group["holders"]):
+            return ""
+        function = group["function"]
+        for verdict, test, site, reason in self.explained:
+            if verdict == group["verdict"] and test.fullmatch(name) and (
+                    site.match(function) or site.match(f'{function} {group.get("details", "")}')):
+                return reason
+        return ""
+
     def why(self, name, containers):
         """What is left, each with its reason, and whether there is one for all. `name`: SUITE TEST."""
         reasons, missing = [], []
-        for container in containers:
-            for group in container["leaks"]:
-                if group["verdict"] not in ("leaked", "held"):
-                    continue
-                function = group["function"]
-                for verdict, test, site, reason in self.explained:
-                    if verdict == group["verdict"] and test.fullmatch(name) and (
-                            site.match(function) or site.match(f'{function} {group.get("details", "")}')):
-                        if reason not in reasons:
-                            reasons.append(reason)
-                        break
-                else:
-                    missing.append(f'{group["verdict"]} {group["objects"]} × {group["cache"]} @ {group["function"]}')
+        for group in (group for container in containers for group in container["leaks"]):
+            if group["verdict"] not in ("leaked", "held"):
+                continue
+            reason = self.reason(name, group)
+            if not reason:
+                known = " ".join([group.get("details", ""), *group["holders"]]).strip()
+                missing.append(f'{group["verdict"]} {group["objects"]} × {group["cache"]} @ {group["function"]}'
+                               + (f" ({known})" if known else ""))
+            elif reason not in reasons:
+                reasons.append(reason)
         if missing:
             reasons.append("**UNEXPLAINED**: " + ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else ""))
         return "; ".join(reasons), not missing
