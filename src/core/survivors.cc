@@ -57,6 +57,7 @@ bool may_own(const Survivor &s)
 	case Proof::superblock:
 	case Proof::writeback:	 // its reference counter's other half
 	case Proof::delayed_ref: // what is to be changed
+	case Proof::orphan:	 // what it has to send
 	case Proof::console:
 	case Proof::policy:
 	case Proof::swap:

@@ -92,6 +92,8 @@ Judgement judge(u32 row, Address object, u32 size, u32 already)
 		return by_state(BC_PROBE_BIND);
 	case Proof::timewait:
 		return by_state(BC_PROBE_TIMEWAIT);
+	case Proof::orphan:
+		return by_state(BC_PROBE_ORPHAN);
 	case Proof::neighbour:
 		return by_state(BC_PROBE_NEIGHBOUR);
 	case Proof::stack:

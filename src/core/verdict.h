@@ -34,6 +34,7 @@ enum class Proof : u8 {
 	queued,	       // by state: it is in a list of something that lives, its neighbours point back
 	bind,	       // by state: in the table of ports, with a socket
 	timewait,      // by state: in the table of connections
+	orphan,	       // by state: the same, closed by its owner, with a timer
 	neighbour,     // by state: in its table
 	stack,	       // by state: one of those that the kernel keeps a CPU, or a living task's
 	net,	       // by state: no reference of any kind left
@@ -189,6 +190,10 @@ inline constexpr ClassRow kClasses[] = {
     {"tcp-port", "__inet_hash_connect", "", Verdict::deferred, Proof::bind, 0, "the same, where it is inlined"},
     {"time-wait", "inet_twsk_alloc", "", Verdict::deferred, Proof::timewait, 0,
      "the rest of a closed connection in a network namespace that lives on, for a minute"},
+    {"tcp-orphan", "sk_prot_alloc", "TCP", Verdict::deferred, Proof::orphan, 0,
+     "a connection that its owner has closed, in a network namespace that lives on: it has still to send what was "
+     "written, "
+     "and the kernel gives it up after minutes"},
     {"neighbour", "___neigh_create", "", Verdict::cached, Proof::neighbour, 0,
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,

@@ -22,6 +22,7 @@
 #include <net/inet_hashtables.h>
 #include <net/neighbour.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 
 #include "nofault.h"
 #include "shim.h"
@@ -319,6 +320,27 @@ static void probe_timewait(const struct sock_common *sk, struct bc_probed *out)
 	out->known = GET(state, (const unsigned char *)&sk->skc_state) && state == TCP_TIME_WAIT && is_hashed(&sk->skc_node);
 }
 
+/*
+ * Closed by its owner and still in the table of connections, with a timer that sends what is left once more or ends it: inet_csk_destroy_sock()
+ * takes it out of there and frees it.
+ */
+static void probe_orphan(const struct sock *sk, u32 size, struct bc_probed *out)
+{
+	const struct hlist_node *const *timers[] = { (const void *)&sk->sk_timer.entry.pprev,
+						     (const void *)&inet_csk(sk)->icsk_retransmit_timer.entry.pprev };
+	const struct hlist_node *armed[ARRAY_SIZE(timers)];
+	unsigned short protocol;
+	unsigned char state;
+	unsigned long flags;
+
+	if (size < sizeof(struct tcp_sock) || !GET(protocol, &sk->sk_protocol) || protocol != IPPROTO_TCP ||
+	    !GET(state, (const unsigned char *)&sk->sk_state) || !GET(flags, &sk->sk_flags) || !GET(armed[0], timers[0]) ||
+	    !GET(armed[1], timers[1]))
+		return;
+	out->known = state < 32 && (1U << state) & (TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | TCPF_CLOSING | TCPF_LAST_ACK) && test_bit(SOCK_DEAD, &flags) &&
+		     (armed[0] || armed[1]) && is_hashed((const struct hlist_node *)&sk->__sk_common.skc_node);
+}
+
 /* By its table: permanent and loopback's neighbours are in no list for collection. */
 static void probe_neighbour(const struct neighbour *neigh, struct bc_probed *out)
 {
@@ -411,6 +433,9 @@ void bc_probe(enum bc_probe what, u64 object, u32 size, struct bc_probed *out)
 		break;
 	case BC_PROBE_TIMEWAIT:
 		probe_timewait((const void *)object, out);
+		break;
+	case BC_PROBE_ORPHAN:
+		probe_orphan((const void *)object, size, out);
 		break;
 	case BC_PROBE_LOCKS:
 		probe_locks((const void *)object, out);
