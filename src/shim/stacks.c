@@ -143,9 +143,14 @@ u64 bc_true_caller(void)
  * How far above a return address into one of the allocator's functions that function's own return address lies. Where in its frame a
  * function makes a call is the compiler's choice, once and for all; so the unwinder, which knows, is asked once. A step is the
  * address, less the 16 bits that all of them have in common, and the distance in words.
+ *
+ * A function that aligns its stack (6.12's __kmalloc_noprof(), for the sake of a 16-byte cmpxchg) lies one word further from its caller
+ * or not, as that one comes. It copies its return address to below the gap and keeps where its caller's frame ends: an indirect step
+ * is the distance to that pointer.
  */
 #define STEPS 64 /* of few: each function of the allocator has one or two such calls */
 #define PROBES 4
+#define INDIRECT 0x8000u
 static u64 steps[STEPS];
 
 static unsigned int first_step(unsigned long address)
@@ -168,13 +173,40 @@ static unsigned int step_from(unsigned long address)
 	return 0;
 }
 
-#ifdef CONFIG_UNWINDER_ORC
-static void learn_step(unsigned long address, unsigned long words)
+/* The return address of a function that has aligned its stack. */
+static bool is_copied(const unsigned long *at)
 {
-	unsigned int i, first = first_step(address);
+	unsigned long address = READ_ONCE_NOCHECK(*at);
 
+	return READ_ONCE_NOCHECK(at[-1]) == address || READ_ONCE_NOCHECK(at[-2]) == address;
+}
+
+static const unsigned long *take_step(const unsigned long *at, unsigned int step)
+{
+	const unsigned long *above;
+
+	if (!(step & INDIRECT))
+		return at + step;
+	above = (const unsigned long *)READ_ONCE_NOCHECK(at[step - INDIRECT]) - 1;
+	return above > at + 2 && above < at + INDIRECT && is_copied(above) ? above : NULL;
+}
+
+#ifdef CONFIG_UNWINDER_ORC
+static void learn_step(unsigned long address, const unsigned long *from, const unsigned long *to)
+{
+	unsigned int i, first = first_step(address), words = to - from;
+
+	if (to - from >= INDIRECT)
+		return;
+	if (is_copied(to)) {
+		for (words = 1; READ_ONCE_NOCHECK(from[words]) != (unsigned long)(to + 1); words++) {
+			if (from + words == to)
+				return;
+		}
+		words |= INDIRECT;
+	}
 	/* Two at the same time learn the same; where one is overwritten it is learnt again. */
-	for (i = 0; i < PROBES && words <= U16_MAX; i++) {
+	for (i = 0; i < PROBES; i++) {
 		if (!READ_ONCE(steps[(first + i) % STEPS])) {
 			WRITE_ONCE(steps[(first + i) % STEPS], (u64)address << 16 | words);
 			break;
@@ -193,7 +225,7 @@ static void learn_steps(const unsigned long *place)
 		const unsigned long *at = (const unsigned long *)state.sp - 1;
 
 		if (before && !state.regs && at > before && !step_from(address))
-			learn_step(address, at - before);
+			learn_step(address, before, at);
 		if (!before && at != place)
 			continue;
 		before = at;
@@ -216,7 +248,9 @@ u64 bc_caller_above(const void *place)
 	unsigned int step;
 
 	while ((step = step_from(address)) != 0) {
-		at += step;
+		at = take_step(at, step);
+		if (!at)
+			return bc_true_caller();
 		address = READ_ONCE_NOCHECK(*at);
 	}
 	if (in_between(address))
