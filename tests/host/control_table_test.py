@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import unittest
+from unittest import mock
 
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.dont_write_bytecode = True
@@ -51,6 +52,37 @@ class WhyTest(unittest.TestCase):
     def test_a_reason_that_is_known_stays_beside_the_alarm(self):
         self.assertEqual(self.why(group("__d_alloc"), group("alloc_uid", objects=3)),
                          ("a name; **UNEXPLAINED**: held 3 × dentry @ alloc_uid", False))
+
+
+class DoubtTest(unittest.TestCase):
+    """What seemed to be lost while others ran."""
+
+    def settled(self, *reports):
+        one = control.Control()
+        one.explained = [("held", re.compile(".*"), re.compile("__d_alloc$"), "a name")]
+        one.doubtful = [("kselftest", "core:one", "held", "5.0", "0", [{"id": 7}])]
+        rows, clock = [], iter(range(0, 10000, 300))
+        with mock.patch.object(control, "now_left", side_effect=[[{"leaks": report}] for report in reports]), \
+                mock.patch.object(control.time, "sleep"), mock.patch.object(control.time, "monotonic", side_effect=clock), \
+                mock.patch.object(one, "row", side_effect=lambda *row: rows.append(row)):
+            one.settle_doubts()
+        self.assertEqual(one.doubtful, [])
+        self.assertEqual(len(rows), 1)
+        return rows[0][5:]
+
+    def test_a_later_search_knows_better(self):
+        lost = [group("__d_alloc", holders=["unexplained:2", "filp:1"])]
+        self.assertEqual(self.settled(lost, [group("__d_alloc", holders=["filp:1"])]), ("a name", True))
+        self.assertEqual(self.settled([]), ("let go of by the next search", True))
+
+    def test_what_stays_lost_is_an_alarm(self):
+        lost = [group("__d_alloc", holders=["unexplained:2", "filp:1"])]
+        why, known = self.settled(*[lost] * 3)
+        self.assertIn("**UNEXPLAINED**", why)
+        self.assertFalse(known)
+
+    def test_what_became_a_leak_is_an_alarm(self):
+        self.assertFalse(self.settled([group("__d_alloc", verdict="leaked")])[1])
 
 
 class ExplainedTest(unittest.TestCase):
