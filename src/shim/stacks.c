@@ -144,13 +144,15 @@ u64 bc_true_caller(void)
  * function makes a call is the compiler's choice, once and for all; so the unwinder, which knows, is asked once. A step is the
  * address, less the 16 bits that all of them have in common, and the distance in words.
  *
- * A function that aligns its stack (6.12's __kmalloc_noprof(), for the sake of a 16-byte cmpxchg) lies one word further from its caller
- * or not, as that one comes. It copies its return address to below the gap and keeps where its caller's frame ends: an indirect step
- * is the distance to that pointer.
+ * A function that aligns its stack (6.12's __kmalloc_noprof(), for the sake of a 16-byte cmpxchg) lies a word further from its caller or
+ * not, as that one comes. It copies its return address to below the gap, and keeps a pointer to above the true one: of these two the
+ * distance is learnt.
  */
 #define STEPS 64 /* of few: each function of the allocator has one or two such calls */
 #define PROBES 4
-#define INDIRECT 0x8000u
+#define ALIGNED 0x8000u
+#define ALIGNED_COPY 7 /* bits of each distance */
+#define MOST_GAP 8 /* words: a cache line */
 static u64 steps[STEPS];
 
 static unsigned int first_step(unsigned long address)
@@ -173,37 +175,46 @@ static unsigned int step_from(unsigned long address)
 	return 0;
 }
 
-/* The return address of a function that has aligned its stack. */
-static bool is_copied(const unsigned long *at)
-{
-	unsigned long address = READ_ONCE_NOCHECK(*at);
-
-	return READ_ONCE_NOCHECK(at[-1]) == address || READ_ONCE_NOCHECK(at[-2]) == address;
-}
-
 static const unsigned long *take_step(const unsigned long *at, unsigned int step)
 {
-	const unsigned long *above;
+	const unsigned long *copy, *above;
+	unsigned int mask = (1 << ALIGNED_COPY) - 1;
 
-	if (!(step & INDIRECT))
+	if (!(step & ALIGNED))
 		return at + step;
-	above = (const unsigned long *)READ_ONCE_NOCHECK(at[step - INDIRECT]) - 1;
-	return above > at + 2 && above < at + INDIRECT && is_copied(above) ? above : NULL;
+	copy = at + (step >> ALIGNED_COPY & mask);
+	above = (const unsigned long *)READ_ONCE_NOCHECK(at[step & mask]) - 1;
+	if (above <= copy || above > copy + MOST_GAP || READ_ONCE_NOCHECK(*above) != READ_ONCE_NOCHECK(*copy))
+		return NULL;
+	return above;
 }
 
 #ifdef CONFIG_UNWINDER_ORC
+/* The lowest copy of a return address, or none: NULL. */
+static const unsigned long *copy_of(const unsigned long *from, const unsigned long *to)
+{
+	const unsigned long *at;
+
+	for (at = max(to - MOST_GAP, from + 1); at < to; at++) {
+		if (READ_ONCE_NOCHECK(*at) == READ_ONCE_NOCHECK(*to))
+			return at;
+	}
+	return NULL;
+}
+
 static void learn_step(unsigned long address, const unsigned long *from, const unsigned long *to)
 {
+	const unsigned long *copy = copy_of(from, to), *pointer = from + 1;
 	unsigned int i, first = first_step(address), words = to - from;
 
-	if (to - from >= INDIRECT)
+	if (to - from >= (copy ? 1 << ALIGNED_COPY : ALIGNED))
 		return;
-	if (is_copied(to)) {
-		for (words = 1; READ_ONCE_NOCHECK(from[words]) != (unsigned long)(to + 1); words++) {
-			if (from + words == to)
-				return;
-		}
-		words |= INDIRECT;
+	if (copy) {
+		while (pointer < copy && READ_ONCE_NOCHECK(*pointer) != (unsigned long)(to + 1))
+			pointer++;
+		if (pointer == copy)
+			return;
+		words = ALIGNED | (copy - from) << ALIGNED_COPY | (pointer - from);
 	}
 	/* Two at the same time learn the same; where one is overwritten it is learnt again. */
 	for (i = 0; i < PROBES; i++) {

@@ -62,13 +62,13 @@ make_nowhere() {
 
 # was_held NAME FD: all that is held, by that descriptor; nothing has leaked.
 was_held() {
-	local id=${id[$1]-} details
-	[ -n "$id" ] || fail "it did not do its work" || return
-	wait_verdict "$id" || return
-	cat "$proc/$id/leaks"
-	expect_state "$id" held || return
-	expect "leaked groups" "" "$(column "$proc/$id/leaks" site verdict=leaked)" || return
-	details=$(column "$proc/$id/leaks" details verdict=held | sort -u)
+	local container=${id[$1]-} details
+	[ -n "$container" ] || fail "it did not do its work" || return
+	wait_verdict "$container" || return
+	cat "$proc/$container/leaks"
+	expect_state "$container" held || return
+	expect "leaked groups" "" "$(column "$proc/$container/leaks" site verdict=leaked)" || return
+	details=$(column "$proc/$container/leaks" details verdict=held | sort -u)
 	expect "who holds it" "pid=$python,comm=python3,fd=$2" "$details"
 }
 

@@ -51,15 +51,15 @@ close_terminals() {
 
 # was_held NAME "FUNCTION DETAILS"...: regular expressions for what of it is held, all of it.
 was_held() {
-	local id=${id[$1]-} wanted
+	local container=${id[$1]-} wanted
 	shift
-	[ -n "$id" ] || fail "it did not do its work" || return
-	wait_verdict "$id" || return
-	cat "$proc/$id/leaks"
-	expect_state "$id" held || return
-	expect "leaked groups" "" "$(column "$proc/$id/leaks" site verdict=leaked)" || return
+	[ -n "$container" ] || fail "it did not do its work" || return
+	wait_verdict "$container" || return
+	cat "$proc/$container/leaks"
+	expect_state "$container" held || return
+	expect "leaked groups" "" "$(column "$proc/$container/leaks" site verdict=leaked)" || return
 	awk 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-		$1 == "held" { sub(/[+.].*/, "", $at["site"]); print $at["site"], $at["details"] }' "$proc/$id/leaks" >"$notes/held"
+		$1 == "held" { sub(/[+.].*/, "", $at["site"]); print $at["site"], $at["details"] }' "$proc/$container/leaks" >"$notes/held"
 	for wanted; do
 		grep -qxE "$wanted" "$notes/held" || fail "nothing held like '$wanted'" || return
 		grep -vxE "$wanted" "$notes/held" >"$notes/rest"
