@@ -17,7 +17,7 @@ References to what the host's files are known by come and go while a search of t
 that is lost stays lost: where there seemed to be some, the row waits until nothing else runs, and for the next searches.
 
 Environment: CONTROL_JOBS, how many at a time (12); CONTROL_CEILING, seconds for one (40); CONTROL_VERDICT, seconds for its verdict, which
-may wait for the searches of others (120); CONTROL_DONE, a file with rows of an earlier run, whose tests are left out.
+may wait for the searches of others (180); CONTROL_DONE, a file with rows of an earlier run, whose tests are left out.
 """
 import concurrent.futures
 import json
@@ -50,7 +50,7 @@ DISK_STRESSORS = ["hdd", "aio", "dentry", "dirmany", "rename", "link", "xattr", 
                   "copy-file", "lockf", "inotify", "io-uring"]
 JOBS = int(os.environ.get("CONTROL_JOBS", "12"))
 CEILING = int(os.environ.get("CONTROL_CEILING", "40"))
-VERDICT = int(os.environ.get("CONTROL_VERDICT", "120"))
+VERDICT = int(os.environ.get("CONTROL_VERDICT", "180"))
 SEARCHES = 600  # seconds in which there is another search of what is held: they are a minute apart, then two, then four
 ENDED = 'file=$0; timeout --foreground -s KILL "$CEILING" "$@"; status=$?; cut -d" " -f1 /proc/uptime >"$file"; exit $status'
 KILLED = 128 + 9
