@@ -127,6 +127,7 @@ enum bc_probe {
 	BC_PROBE_TREE_NODE, /* struct xa_node: of a page cache, or an idr of the host's; owner is the tree's root */
 	BC_PROBE_BIND,	    /* struct inet_bind_bucket or inet_bind2_bucket: is it hashed, with a socket? */
 	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
+	BC_PROBE_ORPHAN,    /* struct tcp_sock: closed, hashed, and its timer armed? */
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
 	BC_PROBE_MAPLE,	    /* struct maple_node: owner is the tree that it is in */
 	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */

@@ -24,6 +24,7 @@ enum class Proof : u8 {
 	queued,
 	bind,
 	timewait,
+	orphan,
 	neighbour,
 	stack,
 	net,
@@ -93,10 +94,12 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::queued, BC_PROBE_QUEUED},			    // in a list of something that lives
     {Proof::bind, BC_PROBE_BIND},			    // in the table of ports, with a socket
     {Proof::timewait, BC_PROBE_TIMEWAIT},		    // in the table of connections
-    {Proof::neighbour, BC_PROBE_NEIGHBOUR},		    // in its table
-    {Proof::stack, BC_PROBE_STACK, By::state, Owns::yes},   // one that the kernel keeps a CPU, or a living task's
-    {Proof::net, BC_PROBE_NET},				    // no reference of any kind left
-    {Proof::mountpoint, BC_PROBE_MOUNTPOINT},		    // hashed, with a mount
+    {Proof::orphan, BC_PROBE_ORPHAN, By::state,
+     Owns::yes},			    // the same, closed by its owner, with a timer; has what it sends
+    {Proof::neighbour, BC_PROBE_NEIGHBOUR}, // in its table
+    {Proof::stack, BC_PROBE_STACK, By::state, Owns::yes}, // one that the kernel keeps a CPU, or a living task's
+    {Proof::net, BC_PROBE_NET},				  // no reference of any kind left
+    {Proof::mountpoint, BC_PROBE_MOUNTPOINT},		  // hashed, with a mount
     {Proof::superblock, BC_PROBE_SUPERBLOCK, By::state, Owns::yes}, // a mounted file system points to it
     {Proof::console, BC_PROBE_CONSOLE, By::state, Owns::yes},	    // in the table of consoles
     {Proof::swap, BC_PROBE_SWAP, By::state, Owns::yes},		    // in the table of swap areas

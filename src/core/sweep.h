@@ -4,9 +4,8 @@
 // A page that was a container's slab once keeps its array, since it is likely to be one again. So on a machine that
 // runs for months every page would have one in the end. A look goes over the whole table and waits for grace periods:
 // too much for each stop, cheap where it is as rare as this:
-//  - when the arrays have grown to twice what the last look left: the ledger calls then, and as many charges that had
-//  to
-//    make an array have paid for it;
+//  - when the arrays have grown to twice what the last look left: the ledger calls then, and as many charges have
+//    paid for it that had to make an array;
 //  - when less than half of the objects are left that there were at the last look. That is asked when a container has
 //    stopped, and for containers that run on and have let go of much, after a minute, and each time after twice as long
 //    up to an hour.

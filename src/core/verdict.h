@@ -147,6 +147,9 @@ inline constexpr ClassRow kClasses[] = {
     {"tcp-port", "__inet_hash_connect", "", Verdict::deferred, Proof::bind, 0, "the same, where it is inlined"},
     {"time-wait", "inet_twsk_alloc", "", Verdict::deferred, Proof::timewait, 0,
      "the rest of a closed connection in a network namespace that lives on, for a minute"},
+    {"tcp-orphan", "sk_prot_alloc", "TCP", Verdict::deferred, Proof::orphan, 0,
+     "a connection that its owner has closed, in a network namespace that lives on: it has still to send what was "
+     "written, and the kernel gives it up after minutes"},
     {"neighbour", "___neigh_create", "", Verdict::cached, Proof::neighbour, 0,
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,

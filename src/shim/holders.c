@@ -16,7 +16,9 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/skbuff.h>
+#include <linux/udp.h>
 #include <net/af_unix.h>
+#include <net/inet_connection_sock.h>
 #include <net/sock.h>
 
 #include "nofault.h"
@@ -60,21 +62,13 @@ static struct sock *sock_refers(struct search *search, struct sock *sk)
 	return GET(peer, &unix_sk(sk)->peer) ? peer : NULL;
 }
 
-/* A unix socket holds its peer, even a dead one, and what was sent and not yet read: af_unix.c, unix_peer(). */
-static void socket_refers(struct search *search, const struct socket *socket)
+static void queue_refers(struct search *search, const struct sk_buff_head *queue)
 {
-	const struct sk_buff *skb, *end;
-	struct sock *sk, *peer;
+	const struct sk_buff *skb, *end = (const struct sk_buff *)queue;
 	unsigned char *data;
 	int steps;
 
-	if (!GET(sk, &socket->sk) || !sk)
-		return;
-	peer = sock_refers(search, sk);
-	if (peer)
-		sock_refers(search, peer);
-	end = (const struct sk_buff *)&sk->sk_receive_queue;
-	if (!GET(skb, &sk->sk_receive_queue.next))
+	if (!GET(skb, &queue->next))
 		return;
 	for (steps = 0; skb != end && steps < MOST_STEPS; steps++) {
 		refers(search, skb);
@@ -83,6 +77,54 @@ static void socket_refers(struct search *search, const struct socket *socket)
 		if (!GET(skb, &skb->next))
 			break;
 	}
+}
+
+/* Connections that were made and not yet accepted, and what they were sent: inet_csk_accept(). */
+static void listener_refers(struct search *search, struct sock *sk)
+{
+	struct request_sock *request;
+	struct sock *child;
+	int steps;
+
+	if (!GET(request, &inet_csk(sk)->icsk_accept_queue.rskq_accept_head))
+		return;
+	for (steps = 0; request && steps < MOST_STEPS; steps++) {
+		if (GET(child, &request->sk) && child) {
+			sock_refers(search, child);
+			queue_refers(search, &child->sk_receive_queue);
+		}
+		if (!GET(request, &request->dl_next))
+			break;
+	}
+}
+
+/* Who reads from a UDP socket takes all that is there to a queue of its own: __skb_recv_udp(). */
+static void inet_refers(struct search *search, struct sock *sk)
+{
+	unsigned short family, type, protocol;
+	unsigned char state;
+
+	if (!GET(family, &sk->sk_family) || (family != AF_INET && family != AF_INET6) || !GET(type, &sk->sk_type) ||
+	    !GET(protocol, &sk->sk_protocol) || !GET(state, (const unsigned char *)&sk->sk_state))
+		return;
+	if (type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
+		queue_refers(search, &udp_sk(sk)->reader_queue);
+	else if (type == SOCK_STREAM && protocol == IPPROTO_TCP && state == TCP_LISTEN)
+		listener_refers(search, sk);
+}
+
+/* A unix socket holds its peer, even a dead one (af_unix.c, unix_peer()), and any what was sent and not yet read. */
+static void socket_refers(struct search *search, const struct socket *socket)
+{
+	struct sock *sk, *peer;
+
+	if (!GET(sk, &socket->sk) || !sk)
+		return;
+	peer = sock_refers(search, sk);
+	if (peer)
+		sock_refers(search, peer);
+	queue_refers(search, &sk->sk_receive_queue);
+	inet_refers(search, sk);
 }
 
 /* Credentials hold their user, and he is no leak of whoever was the first to be him. */
@@ -110,6 +152,7 @@ static void file_refers(struct search *search, const struct file *file)
 	refers(search, file->f_path.dentry);
 	refers(search, file->f_path.mnt);
 	cred_refers(search, file->f_cred);
+	bc_terminal_refers(file, search->found, search->context, &search->holder);
 	if (!inode)
 		return;
 	refers(search, inode);

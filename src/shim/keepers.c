@@ -9,13 +9,10 @@
 #include <linux/kernfs.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
-#include <linux/sched.h>
 #include <linux/vmalloc.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "keeper.h"
 
-#define MOST_STEPS (1 << 20)
 #define MOST_SLOTS 64	/* mm/percpu.c, pcpu_nr_slots */
 #define CHUNK_WORDS 24	/* struct pcpu_chunk without its last array: 192 bytes */
 #define NAME_LENGTH 4	/* of "xfs" */
@@ -48,27 +45,13 @@ void bc_keepers_init(void)
 	super_blocks = (const void *)bc_lookup("super_blocks");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_terminals_init();
 }
 
-struct keeper {
-	bc_holder_found found;
-	void *context;
-	struct bc_holder holder;
-	int steps;
-};
-
-static void keeps(struct keeper *keeper, const void *pointer)
+void keeps_area(struct keeper *keeper, const void *pointer)
 {
-	if ((long)pointer < 0)
-		keeper->found(keeper->context, (u64)pointer, &keeper->holder);
-}
-
-/* False after too many of them. */
-static bool step(struct keeper *keeper)
-{
-	if (!(++keeper->steps % 256))
-		cond_resched();
-	return keeper->steps < MOST_STEPS;
+	if (is_vmalloc_addr(pointer))
+		keeps(keeper, static_call(bc_find_vm_area)(pointer));
 }
 
 /* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them */
@@ -170,8 +153,7 @@ static void chunk_keeps(struct keeper *keeper, const struct list_head *chunk)
 		return;
 	for (i = 2; i < CHUNK_WORDS; i++) {
 		keeps(keeper, words[i]);
-		if (is_vmalloc_addr(words[i]))
-			keeps(keeper, static_call(bc_find_vm_area)(words[i]));
+		keeps_area(keeper, words[i]);
 	}
 }
 
@@ -186,9 +168,9 @@ static bool chunks_keep(struct keeper *keeper)
 		if (!GET(node, &lists[i].next))
 			return false;
 		for (; node != &lists[i]; ) {
-			const struct list_head *next, *back;
+			const struct list_head *next;
 
-			if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+			if (!step(keeper) || !next_of_list(node, &next))
 				return false;
 			chunk_keeps(keeper, node);
 			node = next;
@@ -214,12 +196,12 @@ static void inode_keeps(struct keeper *keeper, const struct inode *inode)
 
 static bool inodes_keep(struct keeper *keeper, const struct super_block *sb)
 {
-	const struct list_head *node, *next, *back;
+	const struct list_head *node, *next;
 
 	if (!GET(node, &sb->s_inodes.next))
 		return false;
 	for (; node != &sb->s_inodes; node = next) {
-		if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+		if (!step(keeper) || !next_of_list(node, &next))
 			return false;
 		inode_keeps(keeper, list_entry(node, struct inode, i_sb_list));
 	}
@@ -238,7 +220,7 @@ static bool is_xfs(const struct super_block *sb)
 
 static bool file_systems_keep(struct keeper *keeper)
 {
-	const struct list_head *node, *next, *back;
+	const struct list_head *node, *next;
 	bool complete = true;
 
 	if (!super_blocks || !GET(node, &super_blocks->next))
@@ -246,7 +228,7 @@ static bool file_systems_keep(struct keeper *keeper)
 	for (; node != super_blocks; node = next) {
 		const struct super_block *sb = list_entry(node, struct super_block, s_list);
 
-		if (!step(keeper) || !GET(next, &node->next) || !GET(back, &next->prev) || back != node)
+		if (!step(keeper) || !next_of_list(node, &next))
 			return false;
 		if (is_xfs(sb))
 			complete &= inodes_keep(keeper, sb);
@@ -274,5 +256,5 @@ bool bc_keepers(bc_holder_found found, void *context)
 	keeper.steps = 0;
 	keeper.holder.by = "xfs";
 	complete &= file_systems_keep(&keeper);
-	return complete;
+	return terminals_keep(&keeper) && complete;
 }

@@ -5,6 +5,7 @@
 #include <net/inet_hashtables.h>
 #include <net/neighbour.h>
 #include <net/sock.h>
+#include <net/tcp.h>
 
 #include "probe.h"
 
@@ -34,6 +35,28 @@ static bool is_timewait(const struct sock_common *sk)
 	unsigned char state;
 
 	return GET(state, (const unsigned char *)&sk->skc_state) && state == TCP_TIME_WAIT && is_hashed(&sk->skc_node);
+}
+
+/*
+ * Closed by its owner and still in the table of connections, with a timer that sends what is left once more or ends it:
+ * inet_csk_destroy_sock() takes it out of there and frees it.
+ */
+static bool is_orphan(const struct sock *sk, u32 size)
+{
+	const struct hlist_node *const *timers[] = { (const void *)&sk->sk_timer.entry.pprev,
+						     (const void *)&inet_csk(sk)->icsk_retransmit_timer.entry.pprev };
+	const struct hlist_node *armed[ARRAY_SIZE(timers)];
+	unsigned short protocol;
+	unsigned char state;
+	unsigned long flags;
+
+	if (size < sizeof(struct tcp_sock) || !GET(protocol, &sk->sk_protocol) || protocol != IPPROTO_TCP ||
+	    !GET(state, (const unsigned char *)&sk->sk_state) || !GET(flags, &sk->sk_flags) || !GET(armed[0], timers[0]) ||
+	    !GET(armed[1], timers[1]))
+		return false;
+	return state < 32 && (1U << state) & (TCPF_FIN_WAIT1 | TCPF_FIN_WAIT2 | TCPF_CLOSING | TCPF_LAST_ACK) &&
+	       test_bit(SOCK_DEAD, &flags) && (armed[0] || armed[1]) &&
+	       is_hashed((const struct hlist_node *)&sk->__sk_common.skc_node);
 }
 
 /* By its table: permanent and loopback's neighbours are in no list for collection. */
@@ -69,6 +92,8 @@ bool bc_probe_net(enum bc_probe what, const void *object, u32 size, struct bc_pr
 		return is_bound(object);
 	case BC_PROBE_TIMEWAIT:
 		return is_timewait(object);
+	case BC_PROBE_ORPHAN:
+		return is_orphan(object, size);
 	case BC_PROBE_NEIGHBOUR:
 		return is_neighbour(object);
 	default:

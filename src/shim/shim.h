@@ -36,6 +36,10 @@ void bc_probe_tables_init(void);
 void bc_keepers_init(void);
 bool bc_keepers(bc_holder_found found, void *context);
 
+/* terminals.c: what an open terminal has, both its ends; any, the file stays */
+struct file;
+void bc_terminal_refers(const struct file *file, bc_holder_found found, void *context, const struct bc_holder *holder);
+
 /* thread_stacks.c */
 void bc_thread_stacks_init(void);
 /* Of what was a stack when it was allocated: is it still in use, or kept for the next task? With bc_mutex. */

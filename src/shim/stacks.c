@@ -143,9 +143,16 @@ u64 bc_true_caller(void)
  * How far above a return address into one of the allocator's functions that function's own return address lies. Where in its frame a
  * function makes a call is the compiler's choice, once and for all; so the unwinder, which knows, is asked once. A step is the
  * address, less the 16 bits that all of them have in common, and the distance in words.
+ *
+ * A function that aligns its stack (6.12's __kmalloc_noprof(), for the sake of a 16-byte cmpxchg) lies a word further from its caller or
+ * not, as that one comes. It copies its return address to below the gap, and keeps a pointer to above the true one: of these two the
+ * distance is learnt.
  */
 #define STEPS 64 /* of few: each function of the allocator has one or two such calls */
 #define PROBES 4
+#define ALIGNED 0x8000u
+#define ALIGNED_COPY 7 /* bits of each distance */
+#define MOST_GAP 8 /* words: a cache line */
 static u64 steps[STEPS];
 
 static unsigned int first_step(unsigned long address)
@@ -168,13 +175,49 @@ static unsigned int step_from(unsigned long address)
 	return 0;
 }
 
-#ifdef CONFIG_UNWINDER_ORC
-static void learn_step(unsigned long address, unsigned long words)
+static const unsigned long *take_step(const unsigned long *at, unsigned int step)
 {
-	unsigned int i, first = first_step(address);
+	const unsigned long *copy, *above;
+	unsigned int mask = (1 << ALIGNED_COPY) - 1;
 
+	if (!(step & ALIGNED))
+		return at + step;
+	copy = at + (step >> ALIGNED_COPY & mask);
+	above = (const unsigned long *)READ_ONCE_NOCHECK(at[step & mask]) - 1;
+	if (above <= copy || above > copy + MOST_GAP || READ_ONCE_NOCHECK(*above) != READ_ONCE_NOCHECK(*copy))
+		return NULL;
+	return above;
+}
+
+#ifdef CONFIG_UNWINDER_ORC
+/* The lowest copy of a return address, or none: NULL. */
+static const unsigned long *copy_of(const unsigned long *from, const unsigned long *to)
+{
+	const unsigned long *at;
+
+	for (at = max(to - MOST_GAP, from + 1); at < to; at++) {
+		if (READ_ONCE_NOCHECK(*at) == READ_ONCE_NOCHECK(*to))
+			return at;
+	}
+	return NULL;
+}
+
+static void learn_step(unsigned long address, const unsigned long *from, const unsigned long *to)
+{
+	const unsigned long *copy = copy_of(from, to), *pointer = from + 1;
+	unsigned int i, first = first_step(address), words = to - from;
+
+	if (to - from >= (copy ? 1 << ALIGNED_COPY : ALIGNED))
+		return;
+	if (copy) {
+		while (pointer < copy && READ_ONCE_NOCHECK(*pointer) != (unsigned long)(to + 1))
+			pointer++;
+		if (pointer == copy)
+			return;
+		words = ALIGNED | (copy - from) << ALIGNED_COPY | (pointer - from);
+	}
 	/* Two at the same time learn the same; where one is overwritten it is learnt again. */
-	for (i = 0; i < PROBES && words <= U16_MAX; i++) {
+	for (i = 0; i < PROBES; i++) {
 		if (!READ_ONCE(steps[(first + i) % STEPS])) {
 			WRITE_ONCE(steps[(first + i) % STEPS], (u64)address << 16 | words);
 			break;
@@ -193,7 +236,7 @@ static void learn_steps(const unsigned long *place)
 		const unsigned long *at = (const unsigned long *)state.sp - 1;
 
 		if (before && !state.regs && at > before && !step_from(address))
-			learn_step(address, at - before);
+			learn_step(address, before, at);
 		if (!before && at != place)
 			continue;
 		before = at;
@@ -216,7 +259,9 @@ u64 bc_caller_above(const void *place)
 	unsigned int step;
 
 	while ((step = step_from(address)) != 0) {
-		at += step;
+		at = take_step(at, step);
+		if (!at)
+			return bc_true_caller();
 		address = READ_ONCE_NOCHECK(*at);
 	}
 	if (in_between(address))

@@ -9,11 +9,15 @@
 
 Prints a row of a table for each: suite, test, kernel, verdict, seconds from the end of the command to the verdict, how the command
 ended, and, where the verdict is not clean, what was left and why: control.explained says it of sites. What that file does not
-explain is shown as UNEXPLAINED, and makes the exit status 1. A line `# TEST` when a test begins: those without a row were running
-when a machine came to an end.
+explain, and what has references that are in nobody's memory (`unexplained` among its holders), whatever its site, is shown as
+UNEXPLAINED, and makes the exit status 1. A line `# TEST` when a test begins: those without a row were running when a machine came to
+an end.
 
-Environment: CONTROL_JOBS, how many at a time (12); CONTROL_CEILING, seconds for one (40); CONTROL_DONE, a file with rows of an
-earlier run, whose tests are left out.
+References to what the host's files are known by come and go while a search of the memory is under way, by the tests that run beside. One
+that is lost stays lost: where there seemed to be some, the row waits until nothing else runs, and for the next searches.
+
+Environment: CONTROL_JOBS, how many at a time (12); CONTROL_CEILING, seconds for one (40); CONTROL_VERDICT, seconds for its verdict, which
+may wait for the searches of others (180); CONTROL_DONE, a file with rows of an earlier run, whose tests are left out.
 """
 import concurrent.futures
 import json
@@ -46,7 +50,10 @@ DISK_STRESSORS = ["hdd", "aio", "dentry", "dirmany", "rename", "link", "xattr", 
                   "copy-file", "lockf", "inotify", "io-uring"]
 JOBS = int(os.environ.get("CONTROL_JOBS", "12"))
 CEILING = int(os.environ.get("CONTROL_CEILING", "40"))
-ENDED = 'file=$0; "$@"; status=$?; cut -d" " -f1 /proc/uptime >"$file"; exit $status'
+VERDICT = int(os.environ.get("CONTROL_VERDICT", "180"))
+SEARCHES = 600  # seconds in which there is another search of what is held: they are a minute apart, then two, then four
+ENDED = 'file=$0; timeout --foreground -s KILL "$CEILING" "$@"; status=$?; cut -d" " -f1 /proc/uptime >"$file"; exit $status'
+KILLED = 128 + 9
 
 
 def explanations():
@@ -74,29 +81,54 @@ def uptime():
         return float(file.read().split()[0])
 
 
+def is_lost(group):
+    return any(holder.startswith("unexplained:") for holder in group["holders"])
+
+
+def now_left(containers):
+    """What is left by now of those; nothing where the module has none of that number any more."""
+    found = []
+    for one in containers:
+        asked = subprocess.run(["beanctl", "leaks", "--json", str(one["id"])], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, check=False)
+        if asked.stdout:
+            found += json.loads(asked.stdout)["containers"]
+        elif "there is no container" not in asked.stderr:
+            raise RuntimeError(asked.stderr)
+    return found
+
+
 class Control:
     def __init__(self):
         self.explained = explanations()
         self.done = rows_had()
         self.lock = threading.Lock()
         self.unexplained = 0
+        self.doubtful = []
+
+    def reason(self, name, group):
+        """Why this may be left; "" where nobody knows."""
+        function = group["function"]
+        for verdict, test, site, reason in self.explained:
+            if verdict == group["verdict"] and test.fullmatch(name) and (
+                    site.match(function) or site.match(f'{function} {group.get("details", "")}')):
+                return reason
+        return ""
 
     def why(self, name, containers):
-        """What is left, each with its reason, and whether there is one for all. `name`: SUITE TEST."""
+        """What is left, each with its reason, and whether there is one for all. `name`: SUITE TEST. What has references that nobody
+        has is excused by no site."""
         reasons, missing = [], []
-        for container in containers:
-            for group in container["leaks"]:
-                if group["verdict"] not in ("leaked", "held"):
-                    continue
-                function = group["function"]
-                for verdict, test, site, reason in self.explained:
-                    if verdict == group["verdict"] and test.fullmatch(name) and (
-                            site.match(function) or site.match(f'{function} {group.get("details", "")}')):
-                        if reason not in reasons:
-                            reasons.append(reason)
-                        break
-                else:
-                    missing.append(f'{group["verdict"]} {group["objects"]} × {group["cache"]} @ {group["function"]}')
+        for group in (group for container in containers for group in container["leaks"]):
+            if group["verdict"] not in ("leaked", "held"):
+                continue
+            reason = "" if is_lost(group) else self.reason(name, group)
+            if not reason:
+                known = " ".join([group.get("details", ""), *group["holders"]]).strip()
+                missing.append(f'{group["verdict"]} {group["objects"]} × {group["cache"]} @ {group["function"]}'
+                               + (f" ({known})" if known else ""))
+            elif reason not in reasons:
+                reasons.append(reason)
         if missing:
             reasons.append("**UNEXPLAINED**: " + ", ".join(missing[:6]) + (f" and {len(missing) - 6} more" if len(missing) > 6 else ""))
         return "; ".join(reasons), not missing
@@ -108,9 +140,11 @@ class Control:
             ended = os.path.join(work, "ended")
             with open(ended, "w", encoding="ascii") as file:
                 file.write("0.0      \n")
+            start = uptime()
             checked = subprocess.run(
-                ["beanctl", "check", "--net", "--timeout", str(CEILING), "--json", "--", "sh", "-c", ENDED, ended, *command],
-                cwd=folder or work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+                ["beanctl", "check", "--net", "--timeout", str(VERDICT), "--json", "--", "sh", "-c", ENDED, ended, *command],
+                env={**os.environ, "CEILING": str(CEILING)}, cwd=folder or work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, check=False)
             now = uptime()
             with open(ended, encoding="ascii") as file:
                 end = float((file.read().split() or ["0"])[0])  # empty: some stressor had filled the file system
@@ -120,7 +154,8 @@ class Control:
             self.row(suite, test, "none", "-", f"beanctl {checked.returncode}", "**UNEXPLAINED**: beanctl said nothing", False)
             return
         check = result["check"]
-        how = "timed out" if check["timed_out"] else f'signal {check["signal"]}' if check["signal"] else str(check["status"])
+        how = ("timed out" if check["timed_out"] or (check["status"] == KILLED and end - start >= CEILING) else
+               f'signal {check["signal"]}' if check["signal"] else str(check["status"]))
         why, known = self.why(f"{suite} {test}", result["containers"])
         verdict = check["verdict"] or "none"
         if verdict == "held" and not why:
@@ -131,7 +166,30 @@ class Control:
             why, known = f'**UNEXPLAINED**: {check["no_verdict"] or check["blind"]}', False
         if check["kernel_log"]:
             why, known = f'**UNEXPLAINED**: the kernel log: {check["kernel_log"][0]}', False
-        self.row(suite, test, verdict, f"{now - end:.1f}" if end else "-", how, why, known or verdict == "clean")
+        seconds = f"{now - end:.1f}" if end else "-"
+        left = [group for one in result["containers"] for group in one["leaks"]]
+        if verdict == "held" and not known and any(is_lost(group) for group in left):
+            with self.lock:
+                self.doubtful.append((suite, test, verdict, seconds, how, result["containers"]))
+            return
+        self.row(suite, test, verdict, seconds, how, why, known or verdict == "clean")
+
+    def settle_doubts(self):
+        """Those with references that nobody seemed to have, now that nothing else runs."""
+        end = time.monotonic() + SEARCHES
+        while self.doubtful:
+            waiting = []
+            for suite, test, verdict, seconds, how, containers in self.doubtful:
+                left = now_left(containers)
+                why, known = self.why(f"{suite} {test}", left)
+                lost = any(is_lost(group) for one in left for group in one["leaks"])
+                if lost and time.monotonic() < end:
+                    waiting.append((suite, test, verdict, seconds, how, containers))
+                else:
+                    self.row(suite, test, verdict, seconds, how, why or "let go of by the next search", known)
+            self.doubtful = waiting
+            if waiting:
+                time.sleep(5)
 
     def row(self, suite, test, verdict, seconds, how, why, known):
         with self.lock:
@@ -142,6 +200,7 @@ class Control:
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
             for future in [pool.submit(self.run, *test) for test in tests if test[:2] not in self.done]:
                 future.result()
+        self.settle_doubts()
         return 1 if self.unexplained else 0
 
 
