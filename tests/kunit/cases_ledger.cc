@@ -131,8 +131,8 @@ const char *ledger_claims_exclude_frees(Container &c)
 // The pages of a slab with one object left, and what comes after that.
 const char *ledger_gives_back_what_is_empty(Container &c)
 {
-	constexpr u32 kObjects = 200;
-	TestCache cache{"bct_empty", 120};
+	constexpr u32 kObjects = 48; // some five in a page
+	TestCache cache{"bct_empty", 700};
 	BCT_CHECK(cache.make(kObjects));
 	const SiteIndex site = intern(some_text(4), cache.key());
 	auto slot = [&](u32 n) { return Slot{c.index, site, Birth{n}}; };
