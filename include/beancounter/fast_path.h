@@ -14,10 +14,11 @@
 #define BC_CHUNK_SHIFT 9
 
 /*
- * A page's word that leads to an array: its address, aligned to 64; BC_WORD_CLOSING while it may be about to be given back; and in the low
- * five bits a count. An offset in the page, shifted up by BC_WORD_UP and then down by the count, is the place of what starts there. In 32
- * bits both shifts leave out what is no offset, and the count's leaves out BC_WORD_CLOSING, so that a free asks for neither. Each count
- * has BC_WORD_ARRAY, where a slot has its clear bit when it has been rotated left by BC_WORD_ROTATED.
+ * A page's word that leads to an array: its address, aligned to 64; BC_WORD_CLOSING while it may be about to be given
+ * back; and in the low five bits a count. An offset in the page, shifted up by BC_WORD_UP and then down by the count,
+ * is the place of what starts there. In 32 bits both shifts leave out what is no offset, and the count's leaves out
+ * BC_WORD_CLOSING, so that a free asks for neither. Each count has BC_WORD_ARRAY, where a slot has its clear bit when
+ * it has been rotated left by BC_WORD_ROTATED.
  */
 #define BC_WORD_TAG 63
 #define BC_WORD_CLOSING 32

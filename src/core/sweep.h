@@ -20,8 +20,8 @@ namespace bc
 class Sweeper
 {
       public:
-	static constexpr s64 kFew = 256 * 1024; // bytes of arrays: those of 512 pages with objects of 64 bytes
-	static constexpr u64 kFirstLookMs = 60 * 1000;
+	static constexpr s64 kFew = s64{256} << 10; // bytes of arrays: those of 512 pages with objects of 64 bytes
+	static constexpr u64 kFirstLookMs = u64{60} * 1000;
 	static constexpr u64 kLastLookMs = 60 * kFirstLookMs;
 	static constexpr u64 kNever = ~u64{0};
 
