@@ -23,10 +23,10 @@ esac
 # What a container may do to itself, of stress-ng's classes: nothing that reaches for the machine (its clock, CPUs, modules).
 classes=(os memory network filesystem scheduler)
 declare -A stressors=(
-	[os]="clone fork vfork exec pipe eventfd epoll timer timerfd sigq mq msg sem-sysv shm-sysv key dup close pty inotify futex seccomp"
+	[os]="clone fork vfork pipe eventfd epoll timer timerfd sigq mq msg sem-sysv shm-sysv key dup close pty inotify futex seccomp"
 	[memory]="mmap mmapfork mremap madvise memfd shm brk malloc mlock munmap fault"
 	[network]="sock sockpair sockfd sockmany udp rawsock netlink-task sockabuse"
-	[filesystem]="dentry dir dirmany fcntl flock lockf link symlink rename utime xattr fstat getdent chmod io-uring"
+	[filesystem]="dentry dir dirmany fcntl flock lockf link symlink rename utime fstat getdent chmod io-uring"
 	[scheduler]="switch yield affinity schedpolicy daemon zombie sem"
 )
 declare -A namespaces=() pids=() cgroups=() failed=() forced=() written_down=()
@@ -39,7 +39,8 @@ start_load() { # class
 	# shellcheck disable=SC2016
 	start_container --net --out "$folder/$1.pipe" -- sh -c 'ip link set lo up && mount -t tmpfs load /mnt && cd /mnt &&
 		exec nice -n 15 "$@" 2>&1' sh "$programs/over_and_over" 30 \
-		stress-ng --quiet --metrics-brief --temp-path /mnt --oomable '--{}' 1 --timeout 1s -- ${stressors[$1]} || return
+		stress-ng --quiet --metrics-brief --temp-path /mnt --oomable --mmap-bytes 4M --mremap-bytes 4M '--{}' 1 --timeout 1s -- \
+		${stressors[$1]} || return
 	namespaces[$1]=$CONTAINER_NS pids[$1]=$CONTAINER_PID cgroups[$1]=$CONTAINER_CGROUP
 }
 
