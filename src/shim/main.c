@@ -167,6 +167,7 @@ fail_hooks:
 		return 0;
 	}
 fail_proc:
+	bc_worker_stop();
 	bc_proc_exit();
 	bc_worker_exit();
 fail_core:
@@ -189,8 +190,9 @@ static void __exit beancounter_exit(void)
 	}
 	bc_references_exit();
 	bc_events_exit();
-	bc_worker_exit();
+	bc_worker_stop();
 	bc_proc_exit();
+	bc_worker_exit();
 	bc_core_exit();
 	bc_pool_exit();
 	pr_info("unloaded\n");

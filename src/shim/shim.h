@@ -124,8 +124,9 @@ void bc_references_exit(void);
 
 /* worker.c */
 int bc_worker_init(void);
-void bc_worker_exit(void);
 void bc_worker_start(void);
+void bc_worker_stop(void);
+void bc_worker_exit(void);
 extern struct mutex bc_mutex; /* excludes bc_core_work(), bc_render() and bc_control() from each other */
 
 /* proc.c */

@@ -32,6 +32,7 @@ DEFINE_MUTEX(bc_mutex);
 static struct workqueue_struct *queue;
 static struct delayed_work work;
 static struct irq_work kick;
+static bool stopped;
 
 #if !BC_KERNEL_6_12
 /*
@@ -214,7 +215,8 @@ static void turn(struct work_struct *unused)
 
 static void on_kick(struct irq_work *unused)
 {
-	mod_delayed_work(queue, &work, 0);
+	if (!READ_ONCE(stopped))
+		mod_delayed_work(queue, &work, 0);
 }
 
 void bc_kick_worker(void)
@@ -231,7 +233,6 @@ int bc_worker_init(void)
 	flush_queue = alloc_workqueue("beancounter_flush", WQ_UNBOUND | WQ_MEM_RECLAIM, 1);
 	if (!flush_queue) {
 		destroy_workqueue(queue);
-		queue = NULL;
 		return -ENOMEM;
 	}
 	init_irq_work(&flush_kick, on_flush_kick);
@@ -255,18 +256,25 @@ void bc_worker_start(void)
 	queue_delayed_work(queue, &work, 0);
 }
 
-/* Nothing may kick any more: hooks and events are gone. */
+/*
+ * No more turns, which make and remove files: before bc_proc_exit(). Who writes to one still may kick, to no effect, and waits for a
+ * flush, which goes on until bc_worker_exit().
+ */
+void bc_worker_stop(void)
+{
+	WRITE_ONCE(stopped, true);
+	irq_work_sync(&kick);
+	cancel_delayed_work_sync(&work);
+}
+
+/* Nothing may kick any more: hooks, events and files are gone. */
 void bc_worker_exit(void)
 {
-	if (!queue)
-		return;
-	irq_work_sync(&kick);
 	irq_work_sync(&flush_kick);
 	cancel_work_sync(&flushing);
 	destroy_workqueue(flush_queue);
-	cancel_delayed_work_sync(&work);
+	irq_work_sync(&kick); /* a flush kicks, too */
 	destroy_workqueue(queue);
-	queue = NULL;
 }
 
 void bc_log_stop(u32 id, const char *name, const char *state, u64 objects, u64 bytes, const char *worst)

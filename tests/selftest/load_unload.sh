@@ -23,11 +23,27 @@ for work in "workloads/busy.sh -r 100000" "workloads/busy.sh -r 100000 -p 20" "s
 done
 (while :; do /bin/true; done) &
 host_load=$!
+limits=$(mktemp /tmp/limits.XXXXXX)
+trap 'rm -f "$limits"' EXIT
+
+# Bounds that are near, then far: each write asks the worker for something, and waits for it. Until the file is gone; how often is what it says.
+write_limits() { # id
+	local n=0
+	while echo "kmemsize $((1 + n % 2 * 1000000))K unlimited" >"$proc/$1/resources"; do n=$((n + 1)); done 2>/dev/null
+	echo "$n"
+}
 
 cycle() {
-	local start=$SECONDS gone namespace id folder
+	local start=$SECONDS gone namespace id folder writer before
 	exec {folder}<"$proc"	# somebody has it open for longer than the module lives
+	# The one that sleeps needs nothing.
+	id=$(column "$proc/containers" id "pidns=${namespaces[2]}" state=running)
+	write_limits "$id" >"$limits" &
+	writer=$!
 	rmmod beancounter || return
+	wait "$writer"
+	before=$(cat "$limits")
+	[ "$before" -gt 0 ] || fail "no limits were written until the file was gone" || return
 	gone=$((SECONDS - start))
 	[ ! -e "$proc" ] || fail "$proc is still there" || return
 	stat -L "/proc/self/fd/$folder" >/dev/null && ls "/proc/self/fd/$folder/" || return
@@ -44,7 +60,7 @@ cycle() {
 	# Not back to back: let some of the load be charged before the next one.
 	poll 10 works || fail "nothing is charged" || return
 	expect_healthy || return
-	echo "$((SECONDS - start)) s, $gone of them for rmmod"
+	echo "$((SECONDS - start)) s, $gone of them for rmmod; limits were written $before times meanwhile"
 }
 
 # The busy containers allocate, and free what the last instance has seen.

@@ -5,11 +5,13 @@
 # with fault injection, which the debug kernel has.
 #
 #   INSMOD_STEP   every how-manieth allocation of insmod (7; 1 is for make soak)
+#   INSMOD_FROM   the first of them (1): for a walk in parts
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
 step=${INSMOD_STEP:-7}
+from=${INSMOD_FROM:-1}
 debugfs=/sys/kernel/debug
 kinds=(failslab fail_page_alloc)
 out=$(mktemp /tmp/own-faults.XXXXXX)
@@ -62,7 +64,7 @@ insmod_walk() {
 	local nth answer without=0 failed=0
 	rmmod beancounter || return
 	within do_one_initcall || return
-	for ((nth = 1;; nth += step)); do
+	for ((nth = from;; nth += step)); do
 		answer=$("$programs/insmod_nth" "$nth" "$module") || return
 		case $answer in
 		"loaded whole") break ;;
@@ -76,7 +78,7 @@ insmod_walk() {
 		nothing_there || fail "... after allocation $nth: $answer" || return
 		[ "$nth" -lt 5000 ] || fail "no end" || return
 	done
-	echo "up to the ${nth}th allocation, every ${step}th: insmod failed $failed times, did without $without times"
+	echo "from the ${from}th to the ${nth}th allocation, every ${step}th: insmod failed $failed times, did without $without times"
 	[ "$failed" -gt 0 ] || return
 	switch_off
 	still_counts

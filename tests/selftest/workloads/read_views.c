@@ -213,7 +213,7 @@ static void look_at(const char *path)
 
 static void look_at_all(void)
 {
-	static const char *const own[] = { "resources", "objects", "leaks", "refusals" };
+	static const char *const own[] = { "resources", "objects", "leaks", "refusals", "references" };
 	DIR *folder = opendir("/proc/beancounter");
 	const struct dirent *entry;
 	char path[512];
@@ -224,7 +224,7 @@ static void look_at_all(void)
 	while (folder && (entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
-		for (int i = 0; i < 4; i++) {
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 			snprintf(path, sizeof(path), "/proc/beancounter/%s/%s", entry->d_name, own[i]);
 			look_at(path);
 		}
