@@ -300,6 +300,16 @@ bool Census::search(Container &c, Survivors &survivors)
 	return true;
 }
 
+// Those that are due and stopped before have not been asked yet in this round: its order is another one.
+bool Census::is_next(const Container &c, u64 now)
+{
+	bool next = true;
+	containers.each([&](const Container &other) {
+		next &= !other.census_waits || other.next_look_ms > now || other.gone_ms >= c.gone_ms;
+	});
+	return next;
+}
+
 bool Census::take(Container &c, Survivors &survivors, u64 now)
 {
 	u32 held = 0;
@@ -316,7 +326,8 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 		forget(c);
 		return true;
 	}
-	if (!c.suspected && c.census_due_ms == 0 && now < next_ms_)
+	c.census_waits = !c.suspected && c.census_due_ms == 0 && (now < next_ms_ || !is_next(c, now));
+	if (c.census_waits)
 		return false;
 	if (c.suspected || (now >= c.census_due_ms && now >= next_ms_)) {
 		if (search(c, survivors)) {
@@ -355,6 +366,7 @@ void Census::forget(Container &c)
 	bc_big_free(c.census);
 	c.census = nullptr;
 	c.census_count = 0;
+	c.census_waits = false;
 }
 
 } // namespace bc

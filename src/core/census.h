@@ -38,7 +38,8 @@ class Census
 		may_search_ = may_search;
 	}
 	// With the worker's mutex, after Survivors::find_holders(): searches if it is time to, and judges by what is
-	// known then. False: a first search has to wait until next_ms(), for the sake of the machine.
+	// known then. False: a first search has to wait until next_ms(), for the sake of the machine; who stopped
+	// first comes first.
 	bool take(Container &c, Survivors &survivors, u64 now);
 	u64 next_ms() const { return next_ms_; }
 	// For a report: what two searches have found.
@@ -53,6 +54,7 @@ class Census
 	static constexpr u64 kLongestPauseMs = 3600000;
 
 	static void apply(const Container &c, Survivors &survivors, u32 least);
+	static bool is_next(const Container &c, u64 now);
 	bool search(Container &c, Survivors &survivors);
 
 	bool may_search_ = true;

@@ -119,6 +119,7 @@ struct Container {
 	u32 census_count;
 	u64 census_due_ms;
 	u64 census_pause_ms;
+	bool census_waits;	   // for its first search, since it is others' turn
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
 	State current() const { return static_cast<State>(state.relaxed()); }

@@ -226,6 +226,26 @@ TEST_F(Stop, OneWaitsForTheOthersSearch)
 	freed(other);
 }
 
+TEST_F(Stop, WhoWaitsForASearchIsNotOvertaken)
+{
+	Container *one = start(ns(1)), *two = start(ns(2)), *three = start(ns(3));
+	const u64 objects[] = {make_dentry(), make_dentry(2), make_dentry(3)};
+	dentries_are(false);
+	host::set_search_ms(2000); // another one ten seconds later
+	stop(ns(1));
+	stop(ns(2));
+	time_to(*two, State::held);
+	EXPECT_EQ(waits(1), "search");
+	stop(ns(3)); // due before that, and newer
+	time_to(*one, State::held);
+	EXPECT_EQ(host::searches(), 2u);
+	EXPECT_EQ(three->current(), State::settling);
+	time_to(*three, State::held);
+	EXPECT_EQ(host::searches(), 3u);
+	for (const u64 object : objects)
+		freed(object);
+}
+
 TEST_F(Stop, NoSearchWhereATaskIsNamed)
 {
 	Container *c = start(ns(1));
