@@ -57,7 +57,8 @@ all_have_worked() {
 	for class in "${classes[@]}"; do [ -z "$(still_to_work "$class")" ] || return; done
 }
 
-# Bounds that the container meets, mostly a bit above what it holds now; sometimes none, that it can begin something again.
+# Bounds that the container meets, mostly a bit above what it holds now, for processes also one below; sometimes none, that it can begin
+# something again.
 bounds() { # id
 	local kind=$((RANDOM % 6)) more=$((RANDOM % 16))
 	awk -v kind=$kind -v more=$more '
@@ -72,7 +73,7 @@ bounds() { # id
 			some = kind == 2 || kind == 3
 			n = split("numproc numfile numothersock numtcpsock numflock", name, " ")
 			for (i = 1; i <= n; i++) {
-				pieces = held[name[i]] + more
+				pieces = held[name[i]] + (name[i] == "numproc" ? more % 3 - 1 : more)
 				bound(name[i], some ? pieces : "unlimited", some ? pieces : "unlimited")
 			}
 		}' "$proc/$1/resources"
