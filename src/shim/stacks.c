@@ -252,6 +252,10 @@ static void learn_steps(const unsigned long *place)
 }
 #endif
 
+/*
+ * What comes out is taken only where it can be text, which is in the topmost 2 GiB: load.sh has seen sizes here on 6.12, saved
+ * arguments of a wrapper, that were then taken for handles of the stack depot.
+ */
 u64 bc_caller_above(const void *place)
 {
 	const unsigned long *at = place;
@@ -266,7 +270,7 @@ u64 bc_caller_above(const void *place)
 	}
 	if (in_between(address))
 		learn_steps(place);
-	else if (at != place && address != bc_return_to_handler && address != rethook_trampoline)
+	else if (at != place && address >= __START_KERNEL_map && address != bc_return_to_handler && address != rethook_trampoline)
 		return address;
 	return bc_true_caller();
 }
