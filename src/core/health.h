@@ -12,7 +12,7 @@ enum class Loss : u8 {
 	missed,		 // objects not charged for want of memory or room in a table
 	forced,		 // charges let through above a limit
 	unknown,	 // frees of a recorded object whose container is not there
-	reentered,	 // hooks entered from within a hook's own work
+	reentered,	 // hooks entered from within a hook's own work: there is no way to (src/shim/memory.c)
 	stale,		 // slots that were not empty when an object was recorded: a free we never saw
 	sites_lost,	 // call sites without a place in the table
 	containers_lost, // containers without a place of their own
