@@ -109,17 +109,17 @@ struct Container {
 	bool tasks_gone;
 	u64 gone_ms; // when they were
 	u64 next_look_ms;
-	u32 drains;	  // complete drains since then
-	s64 last_objects; // at the last look, to see movement
-	u64 unchanged_ms; // since when
-	u64 judged_ms;	  // the last verdict on what survived
-	bool suspected;	  // ... was a leak, for the first time
+	u32 drains;	   // complete drains since then
+	s64 last_objects;  // at the last look, to see movement
+	u64 unchanged_ms;  // since when
+	u64 judged_ms;	   // the last verdict on what survived
+	bool suspected;	   // ... was a leak, for the first time
+	bool census_waits; // for its first search, since it is others' turn
 	char waits[64];
 	CensusResult *census; // who has the addresses of what is held: census.h
 	u32 census_count;
 	u64 census_due_ms;
 	u64 census_pause_ms;
-	bool census_waits;	   // for its first search, since it is others' turn
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
 	State current() const { return static_cast<State>(state.relaxed()); }
