@@ -74,6 +74,7 @@ bounds() { # id
 			n = split("numproc numfile numothersock numtcpsock numflock", name, " ")
 			for (i = 1; i <= n; i++) {
 				pieces = held[name[i]] + (name[i] == "numproc" ? more % 3 - 1 : more)
+				if (pieces < 0) pieces = 0 # a module that was loaded just now has seen no process start
 				bound(name[i], some ? pieces : "unlimited", some ? pieces : "unlimited")
 			}
 		}' "$proc/$1/resources"
@@ -284,12 +285,20 @@ same_in_both() {
 }
 is_frozen() { grep -qx 'frozen 1' "$1/cgroup.events"; }
 
+# Who is in the kernel, and where.
+kernel_stacks() {
+	local pid
+	for pid in $(cat "$1/cgroup.procs"); do
+		grep -q do_freezer_trap "/proc/$pid/stack" || { cat "/proc/$pid/comm" && head -n 12 "/proc/$pid/stack"; }
+	done 2>/dev/null
+}
+
 # At rest, full. RCU still frees for a while.
 ledger_is_held() {
 	local class id ledger counters status=0
 	for class in "${classes[@]}"; do echo 1 >"${cgroups[$class]}/cgroup.freeze" || return; done
 	for class in "${classes[@]}"; do
-		poll 60 is_frozen "${cgroups[$class]}" || fail "$class is not frozen" || return
+		poll 180 is_frozen "${cgroups[$class]}" || fail "$class is not frozen:" "$(kernel_stacks "${cgroups[$class]}")" || return
 	done
 	for class in "${classes[@]}"; do
 		id=$(id_of "$class")
