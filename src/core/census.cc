@@ -14,7 +14,7 @@ namespace
 Proof proof_of(const Judgement &j) { return j.row == kNoRow ? Proof::part : kClasses[j.row].proof; }
 
 // Is that it is held all that is known?
-bool by_address(const Judgement &j) { return j.row != kNoRow && !j.part && kClasses[j.row].proof == Proof::address; }
+bool by_address(const Judgement &j) { return !j.part && proof_of(j) == Proof::address; }
 
 bool counts_references(const Judgement &j) { return proof_of(j) == Proof::dentry || proof_of(j) == Proof::inode; }
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-// Arrays of the ledger that hold nothing are given back (src/core/sweep.cc): what is, what is not, what may happen
-// while it is under way, and when it is tried.
-#include "rig.h"
-
-#include "sweep.h"
+// Arrays of the ledger that hold nothing are given back (src/core/sweep.cc): what is, what is not, and what may
+// happen while it is under way.
+#include "give_back_rig.h"
 
 #include <atomic>
 #include <barrier>
@@ -13,70 +11,6 @@ namespace rig
 {
 namespace
 {
-
-constexpr u64 kText = 0xffffffff81000000ull;
-
-// In a flat ledger and in one of chunks.
-class GiveBack : public Core, public ::testing::WithParamInterface<bool>
-{
-      protected:
-	void SetUp() override
-	{
-		Core::SetUp();
-		again(machine());
-		empty_ = bc_ledger.bytes();
-	}
-	void again(const bc_config &config) { restart(GetParam() ? flat(config) : config); }
-	bool record(u64 address, u32 stride, Slot slot)
-	{
-		platform::PreemptOff section;
-		return bc_ledger.record(Address{address}, Stride{stride}, slot, 0,
-					[&](Slot s) { stale_.push_back(s.raw()); });
-	}
-	Slot take(u64 address)
-	{
-		platform::PreemptOff section;
-		return bc_ledger.take(Address{address});
-	}
-	// The ledger's bytes, less what is never given back.
-	s64 in_arrays() const { return bc_ledger.bytes() - empty_ - host::live(host::Kind::page) * s64{kPageSize}; }
-	static Slot slot(u32 n) { return Slot{OwnerIndex{1}, SiteIndex{n % 1000 + 1}, Birth{n}}; }
-	static u64 at(u64 page, u64 offset = 0) { return platform::page_address(page) + offset; }
-
-	// give_back() with an array marked, and not yet looked at again: a section that began before is still there, in
-	// which meanwhile() is called on a CPU of its own. before() is called at its begin.
-	template <class Before, class Meanwhile> u32 give_back_with(Before &&before, Meanwhile &&meanwhile)
-	{
-		std::atomic<bool> entered{false};
-		std::atomic<bool> go{false};
-		std::thread section([&] {
-			host::set_cpu(1);
-			platform::PreemptOff off;
-			before();
-			entered = true;
-			while (!go)
-				std::this_thread::yield();
-			meanwhile();
-		});
-		while (!entered)
-			std::this_thread::yield();
-		const unsigned long waits = host::grace_periods();
-		std::thread waiting([&] { // the marks are there once somebody waits for the section
-			while (host::grace_periods() == waits)
-				std::this_thread::yield();
-			go = true;
-		});
-		const u32 given = bc_ledger.give_back();
-		section.join();
-		waiting.join();
-		return given;
-	}
-
-	s64 empty_ = 0;
-	std::vector<u64> stale_;
-	Cache k8_{8, false, "kmalloc-8"}, k64_{64, false, "kmalloc-64"}, k1k_{1024, false, "kmalloc-1k"},
-	    dentry_{192, true, "dentry"}, k4k_{4096, false, "kmalloc-4k"};
-};
 
 INSTANTIATE_TEST_SUITE_P(Flat, GiveBack, ::testing::Values(true));
 INSTANTIATE_TEST_SUITE_P(Chunks, GiveBack, ::testing::Values(false));
@@ -153,9 +87,7 @@ TEST_P(GiveBack, WhoCameBeforeTheMarkIsNotLost)
 	Atomic<u64> *place = nullptr;
 	const u32 given = give_back_with(
 	    [&] {
-		    Ledger::Run run;
-		    bool other;
-		    place = bc_ledger.find_place(run, Address{at(3, 128)}, other);
+		    place = place_of(at(3, 128));
 		    ASSERT_NE(place, nullptr);
 	    },
 	    [&] { place->release(slot(2).raw()); });
@@ -175,9 +107,7 @@ TEST_P(GiveBack, WhoComesAfterTheMarkKeepsTheArray)
 	Atomic<u64> *place = nullptr;
 	const u32 given = give_back_with(
 	    [&] {
-		    Ledger::Run run;
-		    bool other;
-		    place = bc_ledger.find_place(run, Address{at(3, 128)}, other);
+		    place = place_of(at(3, 128));
 		    ASSERT_NE(place, nullptr);
 	    },
 	    [&] {
@@ -203,9 +133,7 @@ TEST_P(GiveBack, FreesAndWalkersDoNotSeeTheMark)
 	const Slot mine = slot(2);
 	const u32 given = give_back_with(
 	    [&] {
-		    Ledger::Run run;
-		    bool other;
-		    place = bc_ledger.find_place(run, Address{at(3, 128)}, other);
+		    place = place_of(at(3, 128));
 		    ASSERT_NE(place, nullptr);
 	    },
 	    [&] {
@@ -412,147 +340,6 @@ TEST_P(GiveBack, AgainstWhoRecordsInTheFirstPlace)
 	EXPECT_TRUE(recorded().empty());
 	bc_ledger.give_back();
 	EXPECT_EQ(bc_ledger.arrays(), 0);
-}
-
-// ---- when
-
-class Sweeps : public GiveBack
-{
-      protected:
-	// More than are not worth it: arrays of 512 bytes.
-	static constexpr u32 kPages = Sweeper::kFew / 512;
-	void fill(const void *space, u64 first, u32 pages)
-	{
-		for (u64 page = first; page < first + pages; ++page) {
-			for (u64 offset = 0; offset < kPageSize; offset += 64)
-				charged(space, at(page, offset), kText, k64_.cache_key());
-		}
-	}
-	void clear(u64 first, u32 pages, u64 from = 0)
-	{
-		for (u64 page = first; page < first + pages; ++page) {
-			for (u64 offset = from; offset < kPageSize; offset += 64)
-				freed(at(page, offset));
-		}
-	}
-};
-
-INSTANTIATE_TEST_SUITE_P(Flat, Sweeps, ::testing::Values(true));
-INSTANTIATE_TEST_SUITE_P(Chunks, Sweeps, ::testing::Values(false));
-
-TEST_P(Sweeps, AFewAreNotWorthIt)
-{
-	start(ns(1));
-	fill(ns(1), 0, kPages / 2);
-	clear(0, kPages / 2);
-	stop(ns(1));
-	work_for(10000);
-	EXPECT_EQ(bc_ledger.arrays(), kPages / 2);
-	EXPECT_EQ(work().next_ms, 0u) << "and nobody is woken for them";
-}
-
-TEST_P(Sweeps, AfterAStopAllIsGivenBack)
-{
-	start(ns(1));
-	work();
-	fill(ns(1), 0, kPages * 2);
-	work();
-	EXPECT_EQ(bc_ledger.arrays(), kPages * 2);
-	clear(0, kPages * 2);
-	stop(ns(1));
-	work_for(1000);
-	EXPECT_EQ(bc_ledger.arrays(), 0);
-	EXPECT_EQ(in_arrays(), 0);
-	EXPECT_EQ(work().next_ms, 0u);
-	EXPECT_EQ(row(render(BC_FILE_HEALTH), "ledger_given_back")["value"], std::to_string(kPages * 2));
-}
-
-TEST_P(Sweeps, WhatOthersHoldStays)
-{
-	Container *other = start(ns(2));
-	start(ns(1));
-	fill(ns(2), 3000, 100);
-	fill(ns(1), 0, kPages * 2);
-	work();
-	clear(0, kPages * 2);
-	stop(ns(1));
-	work_for(1000);
-	EXPECT_EQ(bc_ledger.arrays(), 100);
-	EXPECT_EQ(raw_held(*other), ledger_sum(other->index, ByteKind::kmemsize));
-	EXPECT_EQ(held(*other).objects, 6400);
-	clear(3000, 100);
-}
-
-// The ledger calls at twice what the last look has left, and no sooner; what that finds empty goes.
-TEST_P(Sweeps, WhenTheArraysHaveDoubled)
-{
-	start(ns(1));
-	work();
-	const unsigned long kicks = host::kicks();
-	fill(ns(1), 0, kPages - 40); // chunks are counted along: two of 4096 bytes, eight arrays each
-	EXPECT_EQ(host::kicks(), kicks);
-	clear(0, 10);
-	fill(ns(1), 1000, 40);
-	EXPECT_EQ(host::kicks(), kicks + 1) << "once";
-	work();
-	EXPECT_EQ(bc_ledger.arrays(), kPages - 10);
-	fill(ns(1), 2000, kPages);
-	EXPECT_EQ(host::kicks(), kicks + 1);
-	work();
-	fill(ns(1), 4000, kPages);
-	EXPECT_EQ(host::kicks(), kicks + 2);
-	clear(10, kPages - 50);
-	work();
-	EXPECT_EQ(bc_ledger.arrays(), 40 + kPages * 2);
-	EXPECT_EQ(host::kicks(), kicks + 2);
-}
-
-// A container that runs on: looked at after a minute, and then less and less often, as long as there are many arrays.
-TEST_P(Sweeps, WhereNobodyStops)
-{
-	start(ns(1));
-	fill(ns(1), 0, kPages * 2);
-	EXPECT_EQ(work().next_ms, Sweeper::kFirstLookMs);
-	clear(0, kPages * 2, 64);
-	clear(0, kPages);
-	work_for(Sweeper::kFirstLookMs - 1);
-	EXPECT_EQ(bc_ledger.arrays(), kPages * 2);
-	work_for(2);
-	EXPECT_EQ(bc_ledger.arrays(), kPages);
-	EXPECT_EQ(work().next_ms, 0u) << "few enough";
-
-	fill(ns(1), 4000, kPages * 2);
-	u64 wait = work().next_ms;
-	EXPECT_EQ(wait, Sweeper::kFirstLookMs);
-	const unsigned long waits = host::grace_periods();
-	for (u64 next = wait * 2; next < 100 * Sweeper::kFirstLookMs; next *= 2) {
-		host::advance(wait);
-		wait = work().next_ms;
-		EXPECT_EQ(wait, next < Sweeper::kLastLookMs ? next : Sweeper::kLastLookMs);
-	}
-	EXPECT_EQ(host::grace_periods(), waits) << "nothing was freed, so nothing is looked through";
-}
-
-// Where the ledger may not grow to twice as much it calls when it is full: what is empty makes room.
-TEST_P(Sweeps, WhenTheLedgerIsFull)
-{
-	again(machine(128, 30000, 4 * Sweeper::kFew));
-	start(ns(1));
-	fill(ns(1), 0, 2 * kPages);
-	work();
-	const unsigned long kicks = host::kicks();
-	u64 page = 2 * kPages;
-	while (health.of(Loss::missed) == 0)
-		charged(ns(1), at(page++), kText, k64_.cache_key());
-	EXPECT_EQ(host::kicks(), kicks + 1);
-	clear(0, kPages);
-	charged(ns(1), at(page), kText, k64_.cache_key());
-	EXPECT_EQ(health.of(Loss::missed), 2) << "nobody has looked yet";
-	work();
-	EXPECT_EQ(bc_ledger.given_back(), kPages);
-	charged(ns(1), at(page), kText, k64_.cache_key());
-	EXPECT_EQ(health.of(Loss::missed), 2);
-	freed(at(page));
 }
 
 } // namespace

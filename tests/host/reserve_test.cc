@@ -8,8 +8,6 @@ namespace rig
 namespace
 {
 
-constexpr u64 kText = 0xffffffff81000000ull;
-
 class Reserve : public Core
 {
       protected:
