@@ -61,7 +61,7 @@ bench-docs:
 lint:
 	@scripts/lint
 soak:
-	@scripts/check soak
+	@scripts/soak
 control:
 	@scripts/control
 

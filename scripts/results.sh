@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What scripts/check and scripts/soak share: tests that are commands, counted. Sourced in the top folder; logs in build/logs.
+
+mkdir -p build/logs
+passed=0 failed=0 skipped=0
+took=() # a line for each command: its numbers, how long it took
+# What has failed and what it said, for the end: the output of two hours is long.
+failures=build/logs/failures-$$
+trap 'rm -f "$failures"' EXIT
+
+say() { printf '\n== %s\n' "$*"; }
+
+# The numbers of a line `N passed, N failed, N skipped`, the last of that log, in BASH_REMATCH.
+numbers_of() {
+	[[ $(tr -d '\r' <"$1" | grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' | tail -n 1) =~ \
+	^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]
+}
+
+# One more command has ended: its name, the second it began, what passed, failed, was skipped.
+count() {
+	passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
+	took+=("$(printf '%6d s %6d %6d %7d  %s' $((SECONDS - $2)) "$3" "$4" "$5" "$1")")
+}
+
+# The tests that have failed in a log of KTAP, each with its diagnostics, which come before it; of another log its end.
+remember() { # name, log
+	{
+		echo "# $1:"
+		tr -d '\r' <"$2" | awk '
+			{ last[NR % 20] = $0 }
+			/^ *# / { said[++lines] = $0; next }
+			/^ *not ok / { for (i = lines > 12 ? lines - 11 : 1; i <= lines; i++) print said[i]; print; found = 1 }
+			{ lines = 0 }
+			END { if (!found) for (i = NR - 19; i <= NR; i++) if (last[i % 20] != "") print "# " last[i % 20] }'
+	} >>"$failures"
+}
+
+# One test that is a command: its name, then the command.
+one() {
+	local name=$1 status=0 start=$SECONDS
+	shift
+	say "$name"
+	"$@" || status=$?
+	if [ "$status" -eq 0 ]; then
+		echo "ok $name"
+		count "$name" "$start" 1 0 0
+	else
+		echo "not ok $name (status $status): $*" | tee -a "$failures"
+		count "$name" "$start" 0 1 0
+	fi
+}
+
+# A command that runs many tests and ends with the line of three numbers.
+many() {
+	local name=$1 log status=0 start=$SECONDS numbers
+	shift
+	log=build/logs/${name// /-}.log
+	say "$name"
+	"$@" 2>&1 | tee "$log" || status=$?
+	numbers=(0 1 0)
+	if ! numbers_of "$log"; then
+		echo "not ok $name: it ended before its time (status $status); see $log"
+	else
+		numbers=("${BASH_REMATCH[@]:1}")
+		# A kernel report fails a run whose tests have all passed.
+		if [ "$status" -ne 0 ] && [ "${numbers[1]}" -eq 0 ]; then
+			numbers[1]=1
+			echo "not ok $name: status $status; see $log"
+		fi
+	fi
+	count "$name" "$start" "${numbers[@]}"
+	[ "${numbers[1]}" -eq 0 ] || remember "$name" "$log"
+}
+
+# KTAP without a line of three numbers: counted here.
+ktap() {
+	local name=$1 log status=0 start=$SECONDS bad
+	shift
+	log=build/logs/${name// /-}.log
+	say "$name"
+	"$@" 2>&1 | tee "$log" || status=$?
+	bad=$(grep -c '^not ok ' "$log") || true
+	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+		bad=1
+		echo "not ok $name: status $status; see $log"
+	fi
+	count "$name" "$start" "$(grep -c '^ok ' "$log" || true)" "$bad" 0
+	[ "$bad" -eq 0 ] || remember "$name" "$log"
+}
+
+# The end: how long each took, what failed, and the numbers as the last line. False if something has failed.
+sum_up() {
+	say "seconds, passed, failed, skipped"
+	printf '%s\n' "${took[@]}"
+	if [ -s "$failures" ]; then
+		say failed
+		cat "$failures"
+	fi
+	echo
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ]
+}
