@@ -1,0 +1,82 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Processors that go offline and come back: what they have counted is counted still, limits stay exact, stops clean.
+#
+#   CPU_TURNS   how often one goes while a container works (10)
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./talk.sh
+
+turns=${CPU_TURNS:-10}
+cpus=/sys/devices/system/cpu
+trap 'back; rm -rf "$talk_folder"' EXIT
+
+goes() { echo 0 >$cpus/cpu1/online; }
+back() { [ "$(cat $cpus/cpu1/online)" = 1 ] || echo 1 >$cpus/cpu1/online; }
+
+self_check() {
+	echo self-check >"$proc/control" || return
+	[ "$(health self_check_slots)" -gt 0 ] || fail "it has looked at nothing" || return
+	expect "what the module's own check found wrong" 0 "$(health self_check_bad)"
+}
+held_is() { [ "$(resource "$id" numfile held)" = "$1" ]; }
+
+# Counted there, given back elsewhere; at the limit what is in the absent one's cells counts.
+counted_there() {
+	local held bytes limit
+	start_talker probe -- taskset -c 1 "$programs/limit_probe" || return
+	id=${talk_id[probe]}
+	tell probe make file 100 || return
+	expect "answer" "made=100 errno=0" "$ANSWER" || return
+	held=$(resource "$id" numfile held) bytes=$(resource "$id" kmemsize held)
+	goes || return
+	expect "files when the processor has gone" "$held" "$(resource "$id" numfile held)" || return
+	# The migration itself moves nothing; the probe waits.
+	expect "bytes when the processor has gone" "$bytes" "$(resource "$id" kmemsize held)" || return
+	limit=$((held + 7))
+	set_limits "$id" "numfile $limit $limit" "kmemsize 100M 100M" || return
+	tell probe make file 100 || return
+	expect "answer at the limit" "made=7 errno=ENOMEM" "$ANSWER" || return
+	expect "failcnt" 1 "$(resource "$id" numfile failcnt)" || return
+	tell probe free file 107 || return
+	poll 20 held_is $((held - 100)) || fail "numfile: held $(resource "$id" numfile held), was $((held - 100)) before" || return
+	back || return
+	tell probe make file 10 || return
+	expect "files when it is back" $((held - 90)) "$(resource "$id" numfile held)" || return
+	end_clean probe
+}
+
+# It never comes back in the container's life.
+stopped_without() {
+	local status=0
+	start_talker probe -- taskset -c 1 "$programs/limit_probe" || return
+	tell probe make file 100 && tell probe make process 20 && tell probe make unix 50 && goes || return
+	end_clean probe || status=1
+	back && return "$status"
+}
+
+comes_and_goes() {
+	local status=0 i before
+	start_container -- sh -c 'while :; do /bin/true | /bin/cat; done' || return
+	set_limits "$CONTAINER_ID" "kmemsize 100M 100M" "numfile 10000 10000" || return
+	before=$(health missed)
+	for ((i = 0; i < turns; i++)); do
+		goes && sleep 0.2 && back && sleep 0.2 || status=1
+	done
+	self_check || status=1
+	kill_container || return
+	expect_clean "$CONTAINER_ID" && expect "missed" "$before" "$(health missed)" && return "$status"
+}
+
+need_module
+need_programs
+command -v taskset >/dev/null || ktap_skip_all "no taskset; scripts/setup vm installs it"
+[ -w $cpus/cpu1/online ] || ktap_skip_all "there is no second processor, or it cannot go: $cpus/cpu1/online"
+warm_up
+ktap_plan 4
+talk_test "what a processor counted before it went is counted still" counted_there
+talk_test "a container stops while one is away" stopped_without
+talk_test "one comes and goes $turns times while a container works" comes_and_goes
+ktap_test "nothing was missed" expect_healthy
+ktap_end
