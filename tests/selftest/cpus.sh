@@ -3,12 +3,12 @@
 #
 # Processors that go offline and come back: what they have counted is counted still, limits stay exact, stops clean.
 #
-#   CPU_TURNS   how often one goes while a container works (10)
+#   CPU_TURNS   how often one goes while a container works (5)
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 . ./talk.sh
 
-turns=${CPU_TURNS:-10}
+turns=${CPU_TURNS:-5}
 cpus=/sys/devices/system/cpu
 trap 'back; rm -rf "$talk_folder"' EXIT
 
