@@ -6,11 +6,13 @@
  *  - a living task's;
  *  - one of the two that each CPU keeps for the next fork, cached_stacks;
  *  - a dead task's that waits for RCU, or, when no CPU wanted it, for vfree()'s work: struct vm_stack at its start says so;
- *  - a task's that is being forked, which nobody can find yet. A stack that was found nowhere is watched: if the next task that
- *    appears with it does so before the next look, it is no lost one.
+ *  - a task's that nobody can find: it is being forked, or it has been reaped and is not yet off its CPU for the last time
+ *    (finish_task_switch()), or vfree() is at it.
  *
- * A lost one is in none of these places at any look.
+ * So one that was found nowhere is watched: if the next task that appears with it does so before the next look, or if that finds other
+ * words in it than the last, it is no lost one. A lost one is in none of these places at any look, and nobody writes to it.
  */
+#include <linux/jhash.h>
 #include <linux/jiffies.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -37,6 +39,7 @@ static unsigned long free_after_rcu;
 static struct {
 	const void *area;
 	unsigned long since;
+	u32 words;
 	bool used;
 } watched[MOST_WATCHED];
 static u32 next_watched;
@@ -74,33 +77,59 @@ static bool is_a_tasks(const void *area)
 	return found;
 }
 
-/* Whoever takes the stack again clears it, and vfree() writes over the first word only. */
+/*
+ * Whoever takes the stack again clears it. RCU clears the function when it calls it (kernel/rcu/tree.c, rcu_do_batch()), and
+ * vfree_atomic() writes over the first word only.
+ */
 static bool is_being_freed(const struct vm_struct *area)
 {
 	const struct vm_stack *start;
 	struct vm_stack stack;
+	unsigned long func;
 
-	return free_after_rcu && GET(start, &area->addr) && GET(stack, start) && (unsigned long)stack.rcu.func == free_after_rcu &&
-	       stack.stack_vm_area == area;
+	if (!free_after_rcu || !GET(start, &area->addr) || !GET(stack, start))
+		return false;
+	func = (unsigned long)stack.rcu.func;
+	return stack.stack_vm_area == area && (!func || func == free_after_rcu);
+}
+
+/* What lies in it, told by a number: 0 where it is not mapped any more. */
+static u32 words_in(const struct vm_struct *area)
+{
+	unsigned long size, at;
+	const char *start;
+	u32 some[16], sum = 1;
+
+	if (!GET(start, &area->addr) || !GET(size, &area->size))
+		return 0;
+	for (at = 0; at + sizeof(some) <= min_t(unsigned long, size, THREAD_SIZE); at += sizeof(some)) {
+		if (!GET(some, start + at))
+			return 0;
+		sum = jhash2(some, ARRAY_SIZE(some), sum);
+	}
+	return sum;
 }
 
 /* Has it been used since it was last found nowhere? It is watched from here on. */
-static bool was_used(const void *area)
+static bool was_used(const struct vm_struct *area)
 {
-	u32 i;
+	u32 i, words = words_in(area);
+	bool used, fresh;
 
 	for (i = 0; i < MOST_WATCHED; i++) {
-		bool fresh = time_before(jiffies, watched[i].since + WATCH);
-
 		if (watched[i].area != area)
 			continue;
+		fresh = time_before(jiffies, watched[i].since + WATCH);
+		used = xchg(&watched[i].used, false) || watched[i].words != words;
 		watched[i].since = jiffies;
-		return xchg(&watched[i].used, false) && fresh;
+		watched[i].words = words;
+		return used && fresh;
 	}
 	i = next_watched++ % MOST_WATCHED;
 	WRITE_ONCE(watched[i].area, NULL);
 	WRITE_ONCE(watched[i].used, false);
 	watched[i].since = jiffies;
+	watched[i].words = words;
 	smp_store_release(&watched[i].area, area);
 	WRITE_ONCE(watching, true);
 	return false;

@@ -95,16 +95,20 @@ static void old_clean_containers_go(struct kunit *test)
 		box_free(&boxes[i]);
 }
 
-/* A stack on its way to vfree(), and one that a fork has taken; src/shim/thread_stacks.c. The area is ours, and no stack. */
+/*
+ * A stack on its way to vfree(), one that a fork has taken, one that a dying task still runs on; src/shim/thread_stacks.c. The area is
+ * ours, and no stack.
+ */
 static void thread_stacks_on_their_way(struct kunit *test)
 {
 	struct {
 		struct rcu_head rcu;
 		struct vm_struct *area;
+		unsigned long words[13];
 	} *start = kunit_kzalloc(test, sizeof(*start), GFP_KERNEL);
 	struct vm_struct *area = kunit_kzalloc(test, sizeof(*area), GFP_KERNEL);
 	struct task_struct *task = kunit_kzalloc(test, sizeof(*task), GFP_KERNEL);
-	bool lost[2], being_freed, of_another, used, again;
+	bool lost[2], being_freed, called, of_another, used, again, written, still;
 
 	KUNIT_ASSERT_NOT_NULL(test, start);
 	KUNIT_ASSERT_NOT_NULL(test, area);
@@ -112,13 +116,17 @@ static void thread_stacks_on_their_way(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_VMAP_STACK))
 		kunit_skip(test, "no stack has a vm_struct");
 	area->addr = start;
+	area->size = sizeof(*start);
 	mutex_lock(&bc_mutex);
 	lost[0] = !bc_stack_is_kept(area);
 	lost[1] = !bc_stack_is_kept(area);
 	start->rcu.func = (rcu_callback_t)bc_lookup("thread_stack_free_rcu");
 	start->area = area;
 	being_freed = bc_stack_is_kept(area);
+	start->rcu.func = NULL;
+	called = bc_stack_is_kept(area);
 	start->area = area + 1;
+	bc_stack_is_kept(area);
 	of_another = bc_stack_is_kept(area);
 #ifdef CONFIG_VMAP_STACK
 	task->stack_vm_area = area;
@@ -126,13 +134,19 @@ static void thread_stacks_on_their_way(struct kunit *test)
 	bc_stack_of_new_task(task);
 	used = bc_stack_is_kept(area);
 	again = bc_stack_is_kept(area);
+	start->words[12] = 1;
+	written = bc_stack_is_kept(area);
+	still = bc_stack_is_kept(area);
 	mutex_unlock(&bc_mutex);
 	KUNIT_EXPECT_TRUE(test, lost[0]);
 	KUNIT_EXPECT_TRUE(test, lost[1]);
 	KUNIT_EXPECT_TRUE(test, being_freed);
+	KUNIT_EXPECT_TRUE(test, called);
 	KUNIT_EXPECT_FALSE(test, of_another);
 	KUNIT_EXPECT_TRUE(test, used);
 	KUNIT_EXPECT_FALSE(test, again);
+	KUNIT_EXPECT_TRUE(test, written);
+	KUNIT_EXPECT_FALSE(test, still);
 }
 
 static struct kunit_case cases[] = {
