@@ -68,7 +68,9 @@
 #define BC_TAG_PIECE 80 /* what it has instead: BC_WORD_NO_TAG, and a bit more */
 #define BC_SITE_STRIDE 56
 #define BC_SITE_SHIFT 6 /* log2 of its size */
+#ifndef BC_SITE_BITS	/* less for the fuzzers: each input begins and ends with the whole table */
 #define BC_SITE_BITS 15
+#endif
 #define BC_SITE_HASH 0x61c88647
 #define BC_SITE_HASH_SHIFT 2 /* from the hash to an offset in the table, masked */
 #define BC_SITE_MASK (((1 << BC_SITE_BITS) - 1) << BC_SITE_SHIFT)
@@ -76,7 +78,9 @@
 /* class References (references.h): the table of watched objects, and from an address to an offset in it */
 #define BC_REFERENCES_OBJECTS 0
 #define BC_REFERENCE_ADDRESS 0
+#ifndef BC_REFERENCE_BITS
 #define BC_REFERENCE_BITS 12
+#endif
 #define BC_REFERENCE_SHIFT 4 /* log2 of an object's size there */
 #define BC_REFERENCE_HASH 0x61c88647
 #define BC_REFERENCE_HASH_SHIFT 16

@@ -49,7 +49,7 @@ void stack_field(Text &out, const Site &site)
 		bc_symbol(frames[i], symbol, sizeof(symbol));
 		if (i != 0)
 			out.put('<');
-		out.put(symbol);
+		out.part(symbol);
 	}
 }
 

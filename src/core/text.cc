@@ -122,13 +122,9 @@ Text &Text::right(s64 n, u32 width)
 
 Text &Text::left(const char *s, u32 width) { return put(s).pad(length_of(s), width); }
 
-Text &Text::field(const char *s, u32 width)
+u32 Text::escaped(const char *s)
 {
 	u32 written = 0;
-	if (*s == 0) {
-		put('-');
-		written = 1;
-	}
 	for (; *s != 0; ++s) {
 		const auto c = static_cast<unsigned char>(*s);
 		if (c <= ' ' || c == '\\' || c == 0x7f) {
@@ -141,6 +137,22 @@ Text &Text::field(const char *s, u32 width)
 			put(static_cast<char>(c));
 			++written;
 		}
+	}
+	return written;
+}
+
+Text &Text::part(const char *s)
+{
+	escaped(s);
+	return *this;
+}
+
+Text &Text::field(const char *s, u32 width)
+{
+	u32 written = escaped(s);
+	if (written == 0) {
+		put('-');
+		written = 1;
 	}
 	return pad(written, width).put(' ');
 }

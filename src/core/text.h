@@ -25,13 +25,15 @@ class Text
 	// A name: '-' where empty, blanks and backslashes as \040 and so on, then padding and one blank.
 	Text &field(const char *s, u32 width);
 	Text &field(s64 n, u32 width);
-	Text &end_line(); // drops trailing blanks
+	Text &part(const char *s); // of a field: a name, with the same escapes
+	Text &end_line();	   // drops trailing blanks
 
 	bool failed() const { return out_.failed; }
 
       private:
 	bool room(unsigned long more);
 	Text &pad(u32 written, u32 width);
+	u32 escaped(const char *s); // how long it has become
 
 	bc_text &out_;
 };

@@ -150,6 +150,20 @@ TEST_F(Render, ObjectsBySite)
 	EXPECT_EQ(row(render(BC_FILE_OBJECTS, 1), "kmalloc-64", 3)["addresses"], "0000000000000000,0000000000000000");
 }
 
+TEST_F(Render, AWholeStackIsOneWord)
+{
+	host::add_symbol(kText, 0x100, "alloc pid");
+	host::add_symbol(kText + 0x100, 0x100, "copy\\process");
+	host::add_stack(7, {kText + 0x2d, kText + 0x108});
+	start(ns(1));
+	make(k64_, 7);
+	make(dentry_, kText + 0x2d);
+	const std::string text = render(BC_FILE_OBJECTS, 1);
+	EXPECT_EQ(row(text, "kmalloc-64", 3)["site"], "alloc\\040pid+0x2d");
+	EXPECT_EQ(row(text, "kmalloc-64", 3)["stack"], "alloc\\040pid+0x2d<copy\\134process+0x8");
+	EXPECT_EQ(row(text, "dentry", 3)["stack"], "-");
+}
+
 TEST_F(Render, LeaksAreHeaderAloneBeforeTheVerdict)
 {
 	start(ns(1));

@@ -167,6 +167,7 @@ void set_task(bool must_succeed, bool io_scope, bool page_fault)
 	this_thread.page_fault = page_fault;
 }
 unsigned long sections() { return t_seat.depth; }
+unsigned long locks() { return t_seat.locks; }
 unsigned long grace_periods() { return g_grace_periods.load(); }
 
 namespace
