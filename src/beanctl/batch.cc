@@ -30,7 +30,7 @@ namespace
 constexpr long long kMostJobs = 32; // the module lists the last 64 stopped containers, and they are read from there
 const std::array<const char *, 6> kVerdicts{"clean", "held", "leaked", "failed", "skipped", "no_verdict"};
 
-Colour verdict_colour(const std::string &verdict)
+Colour result_colour(const std::string &verdict)
 {
 	if (verdict == "skipped")
 		return Colour::none;
@@ -193,7 +193,7 @@ void Batch::tell_heading() const
 void Batch::tell(size_t index)
 {
 	const Result &result = *results_[index];
-	const Colour colour = colour_wanted() ? verdict_colour(result.verdict) : Colour::none;
+	const Colour colour = colour_wanted() ? result_colour(result.verdict) : Colour::none;
 	const std::string leaked = options_.look.bytes ? fmt::format("{}", result.leaked) : human_size(result.leaked);
 	fmt::print("{} {:<8} {:>7.1f} {:>7} {}\n", painted(fmt::format("{:<10}", result.verdict), colour),
 		   result.end.empty() ? "-" : result.end, result.seconds, leaked, printable(commands_[index].name));

@@ -81,4 +81,12 @@ void Descriptor::reset()
 	fd_ = -1;
 }
 
+Pipe make_pipe()
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		fail_system("pipe2");
+	return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
 } // namespace beanctl

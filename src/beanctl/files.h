@@ -35,4 +35,11 @@ class Descriptor
 	int fd_;
 };
 
+// Both ends are closed by exec.
+struct Pipe {
+	Descriptor read_end;
+	Descriptor write_end;
+};
+Pipe make_pipe();
+
 } // namespace beanctl

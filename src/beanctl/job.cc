@@ -116,18 +116,12 @@ void become_worker(int printed, int report, pid_t parent, const sigset_t &mask)
 	sigprocmask(SIG_SETMASK, &mask, nullptr);
 }
 
-struct Pipe {
-	Descriptor read_end;
-	Descriptor write_end;
-};
-
-// Its read end does not block.
-Pipe make_pipe()
+Pipe pipe_to_poll()
 {
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0)
-		fail_system("pipe2");
-	return {Descriptor(ends[0]), Descriptor(ends[1])};
+	Pipe pipe = make_pipe();
+	if (fcntl(pipe.read_end.get(), F_SETFL, O_NONBLOCK) != 0)
+		fail_system("fcntl");
+	return pipe;
 }
 
 } // namespace
@@ -166,8 +160,8 @@ Job::Job(const CheckOptions &options, const Command &command, size_t number, con
 	 const sigset_t &mask)
     : number_(number), log_(log), output_(log)
 {
-	Pipe printed = make_pipe();
-	Pipe report = make_pipe();
+	Pipe printed = pipe_to_poll();
+	Pipe report = pipe_to_poll();
 	const pid_t parent = getpid();
 	(void)std::fflush(nullptr); // what is in there is ours to print
 	pid_ = fork();

@@ -57,19 +57,6 @@ SignalsBlocked::~SignalsBlocked() { sigprocmask(SIG_SETMASK, &before_, nullptr);
 namespace
 {
 
-struct Pipe {
-	Descriptor read_end;
-	Descriptor write_end;
-};
-
-Pipe make_pipe()
-{
-	int ends[2];
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		fail_system("pipe2");
-	return {Descriptor(ends[0]), Descriptor(ends[1])};
-}
-
 // Its only child so far, seen from here.
 pid_t child_of(pid_t init)
 {
