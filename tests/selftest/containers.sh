@@ -9,7 +9,7 @@ cgroup_root=/sys/fs/cgroup
 container_serial=0
 
 # The test's own ends of pipes to its containers, which they are not to inherit.
-own_fds=(5)
+own_fds=(5 "$never")
 close_own_fds() {
 	local fd
 	for fd in "${own_fds[@]}"; do
@@ -83,7 +83,13 @@ start_container() {
 
 # 999999999 is the row that those without one share.
 # By the numbers that the module counts: those that tests choose begin at 900000, and the overflow's is above them.
-newest_container() { column "$proc/containers" id 2>/dev/null | awk '$1 < 900000' | sort -n | tail -n 1 | grep . || echo 0; }
+newest_container() {
+	local id newest=0
+	for id in $(column "$proc/containers" id 2>/dev/null); do
+		[ "$id" -ge 900000 ] || [ "$id" -le "$newest" ] || newest=$id
+	done
+	echo "$newest"
+}
 
 # Waits for its end; the command's status is in CONTAINER_STATUS.
 end_container() {

@@ -23,15 +23,16 @@ start_poke() {
 		"$programs/poke" /proc/alloc_paths
 }
 
-answered() { [ "$(wc -l <"$folder/answers")" -gt "$1" ]; }
+answered() { mapfile -t answers <"$folder/answers" && [ "${#answers[@]}" -gt "$1" ]; }
 
 # tell COMMAND...: what the task in the container is to write.
 tell() {
-	local before
-	before=$(wc -l <"$folder/answers")
+	local answers before
+	mapfile -t answers <"$folder/answers"
+	before=${#answers[@]}
 	echo "$*" >&5
 	poll 30 answered "$before" || fail "no answer to: $*" || return
-	expect "answer to '$*'" ok "$(tail -n 1 "$folder/answers")"
+	expect "answer to '$*'" ok "${answers[-1]}"
 }
 
 charged() { echo "$(container_column "$CONTAINER_ID" held) $(container_column "$CONTAINER_ID" objects)"; }
@@ -39,11 +40,8 @@ charged() { echo "$(container_column "$CONTAINER_ID" held) $(container_column "$
 # held and objects are what the ledger lists, to the byte. Frees of what came before (the task's start, in RCU's hands) may come
 # between the two readings, so both are read until they agree: an error of ours would not go away.
 agrees() {
-	local listed
-	listed=$(column "$proc/$CONTAINER_ID/objects" bytes | awk '{ n += $1 } END { print n + 0 }')
-	[ "$(container_column "$CONTAINER_ID" held)" = "$listed" ] || return
-	listed=$(column "$proc/$CONTAINER_ID/objects" count | awk '{ n += $1 } END { print n + 0 }')
-	[ "$(container_column "$CONTAINER_ID" objects)" = "$listed" ]
+	[ "$(container_column "$CONTAINER_ID" held)" = "$(column_sum "$proc/$CONTAINER_ID/objects" bytes)" ] &&
+		[ "$(container_column "$CONTAINER_ID" objects)" = "$(column_sum "$proc/$CONTAINER_ID/objects" count)" ]
 }
 
 # What alloc_paths.ko expects: objects to be charged, and the stride of each that
