@@ -24,7 +24,7 @@ ktap_folder=$(mktemp -d /tmp/ktap.XXXXXX)
 
 # A pipe that nobody writes to, to wait at: a process for every `sleep 0.1` is most of what a poll costs in the emulator.
 mkfifo "$ktap_folder/never" && exec {never}<>"$ktap_folder/never"
-pause() { read -r -t "$1" -u "$never"; } # seconds
+pause() { ! read -r -t "$1" -u "$never"; } # seconds
 
 
 # How many tests there will be.
