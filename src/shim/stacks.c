@@ -25,22 +25,45 @@ static const char *const slab_functions[] = {
 #endif
 	"kmem_cache_alloc_bulk",
 };
-static struct {
+
+/* gcc may put into a part of its own, elsewhere in the kernel, what it takes for unlikely: NAME.cold. */
+enum part { HOT, COLD, PARTS };
+struct text_range {
 	unsigned long start, end;
-} slab_ranges[ARRAY_SIZE(slab_functions)];
-static unsigned long slab_start = ~0ul, slab_end; /* of all of them: they lie in few files */
+};
+static struct text_range slab_ranges[PARTS][ARRAY_SIZE(slab_functions)];
+static struct text_range slab_all[PARTS] = { { ~0ul }, { ~0ul } }; /* they lie in few files */
 static unsigned long own_start, own_end;
 static unsigned long rethook_trampoline;
 
+static bool find_part(const char *name, enum part part, struct text_range *range)
+{
+	char full[KSYM_NAME_LEN];
+
+	snprintf(full, sizeof(full), "%s%s", name, part == COLD ? ".cold" : "");
+	return bc_lookup_range(full, &range->start, &range->end);
+}
+
+/* A return address is behind its call, which may be the last instruction. */
+static bool is_in(const struct text_range *range, unsigned long return_address)
+{
+	return return_address > range->start && return_address <= range->end;
+}
+
 void bc_slab_ranges_init(void)
 {
+	enum part part;
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(slab_functions); i++) {
-		if (!bc_lookup_range(slab_functions[i], &slab_ranges[i].start, &slab_ranges[i].end))
-			continue;
-		slab_start = min(slab_start, slab_ranges[i].start);
-		slab_end = max(slab_end, slab_ranges[i].end);
+	for (part = HOT; part < PARTS; part++) {
+		for (i = 0; i < ARRAY_SIZE(slab_functions); i++) {
+			struct text_range *range = &slab_ranges[part][i];
+
+			if (!find_part(slab_functions[i], part, range))
+				continue;
+			slab_all[part].start = min(slab_all[part].start, range->start);
+			slab_all[part].end = max(slab_all[part].end, range->end);
+		}
 	}
 	own_start = bc_text_start(THIS_MODULE);
 	own_end = bc_text_end(THIS_MODULE);
@@ -49,13 +72,16 @@ void bc_slab_ranges_init(void)
 
 static bool in_allocator(unsigned long address)
 {
+	enum part part;
 	unsigned int r;
 
-	if (address < slab_start || address >= slab_end)
-		return false;
-	for (r = 0; r < ARRAY_SIZE(slab_ranges); r++) {
-		if (address >= slab_ranges[r].start && address < slab_ranges[r].end)
-			return true;
+	for (part = HOT; part < PARTS; part++) {
+		if (!is_in(&slab_all[part], address))
+			continue;
+		for (r = 0; r < ARRAY_SIZE(slab_functions); r++) {
+			if (is_in(&slab_ranges[part][r], address))
+				return true;
+		}
 	}
 	return false;
 }
@@ -72,16 +98,15 @@ static const char *const fault_functions[] = {
 	"exc_page_fault",
 	"asm_exc_page_fault",
 };
-static struct {
-	unsigned long start, end;
-} fault_ranges[ARRAY_SIZE(fault_functions)];
+static struct text_range fault_ranges[PARTS][ARRAY_SIZE(fault_functions)];
 
 int bc_fault_ranges_init(void)
 {
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(fault_functions); i++) {
-		if (!bc_lookup_range(fault_functions[i], &fault_ranges[i].start, &fault_ranges[i].end)) {
+		find_part(fault_functions[i], COLD, &fault_ranges[COLD][i]);
+		if (!find_part(fault_functions[i], HOT, &fault_ranges[HOT][i])) {
 			pr_err("%s: no such function in this kernel: a limit could refuse memory to a page fault, which would be repeated for ever\n",
 			       fault_functions[i]);
 			return -ENOENT;
@@ -97,14 +122,15 @@ int bc_fault_ranges_init(void)
  */
 bool bc_in_page_fault(void)
 {
+	const struct text_range *range, *end = fault_ranges[0] + PARTS * ARRAY_SIZE(fault_functions);
 	unsigned long entries[48];
-	unsigned int skip, n, i, r;
+	unsigned int skip, n, i;
 
 	for (skip = 0; skip < 4 * ARRAY_SIZE(entries); skip += n) {
 		n = stack_trace_save(entries, ARRAY_SIZE(entries), skip);
 		for (i = 0; i < n; i++) {
-			for (r = 0; r < ARRAY_SIZE(fault_ranges); r++) {
-				if (entries[i] > fault_ranges[r].start && entries[i] <= fault_ranges[r].end)
+			for (range = fault_ranges[0]; range < end; range++) {
+				if (is_in(range, entries[i]))
 					return true;
 			}
 		}
