@@ -158,7 +158,7 @@ class Model : public Core, public ::testing::WithParamInterface<u64>
 		if (all.empty())
 			return;
 		const Container *c = all[pick(all.size())];
-		const std::string line = "dismiss " + std::to_string(c->id.value);
+		const std::string line = "dismiss " + std::to_string(c->id().value);
 		ASSERT_EQ(bc_control(line.data(), line.size()), 0);
 		dismissed_.insert(c->index.value);
 	}
@@ -241,7 +241,8 @@ class Model : public Core, public ::testing::WithParamInterface<u64>
 			present.insert(c.index.value);
 			for (size_t k = 0; k < kByteKinds; ++k) {
 				const auto kind = static_cast<ByteKind>(k);
-				ASSERT_EQ(raw_held(c, kind), sums[c.index.value].kind[k]) << "container " << c.id.value;
+				ASSERT_EQ(raw_held(c, kind), sums[c.index.value].kind[k])
+				    << "container " << c.id().value;
 				ASSERT_EQ(held(c, kind).bytes, sums[c.index.value].kind[k].bytes);
 				ASSERT_GE(maxheld(c, kind), held(c, kind).bytes);
 			}
