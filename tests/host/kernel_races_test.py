@@ -37,6 +37,9 @@ GATED = stack("___slab_alloc+0x4ab/0xb30", "bc_gated_kmem_cache_alloc_noprof+0x5
 CORE = stack("bc_core_work+0x1b/0x40 [beancounter]", "turn+0x4c/0x110 [beancounter]", "process_one_work+0x38b/0x760")
 CALLED = stack("d_path+0x11/0x140", "bc_probe_name+0x1b/0x40 [beancounter]", "process_one_work+0x38b/0x760")
 WRAPPER = stack("bc_wrap_kmem_cache_alloc_bulk_noprof+0x1b/0x40 [beancounter]", "alloc_pid+0x63/0x5c0")
+INTERRUPT = ["tmigr_handle_remote+0x2a2/0x7d0", "sysvec_apic_timer_interrupt+0x93/0xc0", "asm_sysvec_apic_timer_interrupt+0x1a/0x20"]
+INTERRUPTED = stack(*INTERRUPT, "bc_core_work+0x1b/0x40 [beancounter]", "turn+0x4c/0x110 [beancounter]")
+IN_INTERRUPT = stack("bc_free_object+0x11/0x40 [beancounter]", *INTERRUPT, "do_syscall_64+0x6c/0x190")
 OTHER = stack("leak+0x11/0x140 [leak_one]", "process_one_work+0x38b/0x760")
 
 
@@ -52,6 +55,11 @@ class Races(unittest.TestCase):
         for ours in (CORE, CALLED, WRAPPER, OTHER):
             self.assertEqual(titles(report(KERNEL, ours)), [TITLE])
             self.assertEqual(titles(report(ours, BELOW)), [TITLE])
+
+    def test_what_is_interrupted_has_no_part_in_it(self):
+        self.assertEqual(titles(report(KERNEL, INTERRUPTED)), [OWN])
+        self.assertEqual(titles(report(INTERRUPTED, CORE)), [TITLE])
+        self.assertEqual(titles(report(IN_INTERRUPT, KERNEL)), [TITLE])
 
     def test_one_of_unknown_origin(self):
         line = ["race at unknown origin, with read to 0xffff888003c0a110 of 8 bytes by task 93 on cpu 1:"]
