@@ -80,7 +80,7 @@ help:
 	@echo 'make             beancounter.ko for the running kernel, or for KDIR=folder of headers'
 	@echo 'make demo        sets up by itself, then shows the main job on a stock kernel in a virtual machine'
 	@echo 'make check       sets up by itself, then every test; make check-host: the part without a virtual machine'
-	@echo 'make check-vm    one kernel: KERNEL=6.1, 6.12 or debug'
+	@echo 'make check-vm    one kernel: KERNEL=6.1, 6.12, debug, debug-6.1, debug-kcsan or debug-rt'
 	@echo 'make soak        the long tests'
 	@echo 'make control     real test suites, each test in a container: Documentation/control.md'
 	@echo 'make kernels     every 6.1 and 6.12 that Debian serves: builds, loads, a smoke test; makes Documentation/kernels.md'

@@ -108,7 +108,7 @@ void write_down(Container &c, const Request &request, Charged what, Cause cause)
 		RefusalRing &ring = c.refusals.ring;
 		ring.last[ring.count++ % RefusalRing::kKept] = r;
 	}
-	bc_trace_refused(c.id.value, name_of(what), kCauseNames[static_cast<size_t>(cause)],
+	bc_trace_refused(c.id().value, name_of(what), kCauseNames[static_cast<size_t>(cause)],
 			 static_cast<u64>(request.bytes), Sites::address_of(sites[request.site].caller.relaxed()));
 	if (c.refusals.pending.relaxed() == 0 && c.refusals.pending.exchange(1) == 0)
 		bc_kick_worker();

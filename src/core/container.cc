@@ -93,7 +93,7 @@ bool Containers::init(u32 most, u32 cpus)
 			account.set({kUnlimited, kUnlimited});
 		by_index_[index++].release(c);
 	}
-	overflow_->id = ContainerId{999999999};
+	overflow_->set_id(ContainerId{999999999});
 	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
 	next_id_ = 1;
 	next_index_ = kFirstIndex;
@@ -143,7 +143,7 @@ Container *Containers::find_id(ContainerId id) const
 {
 	for (u32 i = 1; i < most_; ++i) {
 		Container *c = by_index_[i].acquire();
-		if (c != nullptr && c != handed_ && c->id == id && (c != overflow_ || overflow_used()))
+		if (c != nullptr && c != handed_ && c->id() == id && (c != overflow_ || overflow_used()))
 			return c;
 	}
 	return nullptr;
@@ -202,7 +202,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			begin_limits(*fresh, !at_load);
 			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
 				++next_id_;
-			fresh->id = ContainerId{next_id_++};
+			fresh->set_id(ContainerId{next_id_++});
 			fresh->pidns = bc_pidns_inum(ns);
 			fresh->init.set_relaxed(init);
 			fresh->since_load = at_load;
@@ -301,7 +301,7 @@ bool Containers::renumber(Container &c, ContainerId id)
 	Lock lock{BC_LOCK_CONTAINERS};
 	if (Container *taken = find_id(id); taken != nullptr && taken != &c)
 		return false;
-	c.id = id;
+	c.set_id(id);
 	return true;
 }
 

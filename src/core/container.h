@@ -89,9 +89,9 @@ struct Container {
 	Refusals refusals;
 
 	Container *next_in_hash; // written under BC_LOCK_CONTAINERS, read with preemption off
-	ContainerId id;
-	u32 pidns;	  // inode number
-	Atomic<s32> init; // host pid of the first task; 0 where a charge was faster than its fork
+	Atomic<u32> id_;	 // id(); renumber() changes it while charges may be told it
+	u32 pidns;		 // inode number
+	Atomic<s32> init;	 // host pid of the first task; 0 where a charge was faster than its fork
 	bool since_load;
 	bool has_face; // /proc/beancounter/ID exists: the worker's
 	char name[64];
@@ -122,6 +122,8 @@ struct Container {
 	u64 census_pause_ms;
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
 
+	ContainerId id() const { return ContainerId{id_.relaxed()}; }
+	void set_id(ContainerId id) { id_.set_relaxed(id.value); }
 	State current() const { return static_cast<State>(state.relaxed()); }
 	bool has_cells() const { return cells.relaxed() != no_cells(); }
 };

@@ -112,7 +112,7 @@ int check(const Command *commands, u32 index)
 	if (same != nullptr && same != c)
 		return kExists;
 	const bool moves = command.new_id && command.new_id != command.id;
-	if (moves && (containers.find_id(command.new_id) != nullptr || command.new_id == containers.overflow()->id))
+	if (moves && (containers.find_id(command.new_id) != nullptr || command.new_id == containers.overflow()->id()))
 		return kExists;
 	for (u32 i = 0; i < index; ++i) {
 		const Command &earlier = commands[i];

@@ -83,7 +83,7 @@ bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at
 		bc_kick_worker();
 	else if (c != nullptr && c->init.relaxed() == 0 && c != containers.overflow())
 		c->init.set_relaxed(host_pid); // made in a charge, which did not know its first task
-	return made ? c->id.value : 0;
+	return made ? c->id().value : 0;
 }
 
 void bc_object_given(const void *ns, const void *object, bc_u64 caller)
@@ -128,7 +128,7 @@ bc_u32 bc_container_id(const void *ns)
 {
 	platform::PreemptOff section;
 	const Container *c = containers.find(ns);
-	return c == nullptr ? 0 : c->id.value;
+	return c == nullptr ? 0 : c->id().value;
 }
 
 void bc_cache_gone(const void *cache) { sites.cache_gone(reinterpret_cast<u64>(cache)); }

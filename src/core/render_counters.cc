@@ -72,7 +72,7 @@ template <class RowOf> void old_rows(Text &out, u32 id, RowOf &&row)
 
 void old_rows(Text &out, Container &c)
 {
-	old_rows(out, c.id.value, [&](size_t r) { return row_of(c, kResources[r].charged); });
+	old_rows(out, c.id().value, [&](size_t r) { return row_of(c, kResources[r].charged); });
 }
 
 // The host's own: the kernel's totals less what the containers hold.
@@ -101,13 +101,13 @@ template <class Wanted, class Visit> void by_id(Wanted &&wanted, Visit &&visit)
 	for (u64 below = ~u64{0};;) {
 		Container *next = nullptr;
 		containers.each([&](Container &c) {
-			if (c.id.value < below && wanted(c) && (next == nullptr || c.id > next->id))
+			if (c.id().value < below && wanted(c) && (next == nullptr || c.id() > next->id()))
 				next = &c;
 		});
 		if (next == nullptr)
 			return;
 		visit(*next);
-		below = next->id.value;
+		below = next->id().value;
 	}
 }
 
@@ -119,7 +119,7 @@ void container_row(Text &out, Container &c)
 	const u64 now = bc_now_ms();
 	const Held h = held(c);
 	const State state = c.current();
-	out.field(c.id.value, 9).field(c.name, 12).field(kStateNames[static_cast<size_t>(state)], 8);
+	out.field(c.id().value, 9).field(c.name, 12).field(kStateNames[static_cast<size_t>(state)], 8);
 	out.field(h.bytes, 12).field(h.objects, 9).field(failcnt(c), 7);
 	out.field(static_cast<s64>((now - (stopped(state) ? c.settled_ms : c.born_ms)) / 1000), 7);
 	out.field(c.pidns, 10).field(c.tasks_gone ? 0 : c.init.relaxed(), 7).field(c.command, 15).field(c.cgroup, 24);

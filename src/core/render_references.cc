@@ -99,7 +99,7 @@ u32 charged_to(u64 object)
 	platform::PreemptOff section;
 	const Slot slot = bc_ledger.peek(Address{object});
 	const Container *c = slot.empty() ? nullptr : containers.at(slot.owner());
-	return c == nullptr ? 0 : c->id.value;
+	return c == nullptr ? 0 : c->id().value;
 }
 
 void object_rows(Text &out, const Container &c, const Balance &all, u32 start, u32 end)

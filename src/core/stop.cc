@@ -56,7 +56,7 @@ void trace_leaks(const Container &c, const Survivors &survivors)
 			continue;
 		char site[192];
 		sites.symbol(sites[g.site], site, sizeof(site));
-		bc_trace_leak(c.id.value, kVerdictNames[static_cast<size_t>(g.verdict)],
+		bc_trace_leak(c.id().value, kVerdictNames[static_cast<size_t>(g.verdict)],
 			      sites.cache_name(sites[g.site]), site, g.objects, g.bytes);
 	}
 }
@@ -82,7 +82,7 @@ u64 log_refusals(Container &c, u64 now)
 		return kNever;
 	char site[192];
 	sites.symbol(sites[newest.site], site, sizeof(site));
-	bc_log_refused(c.id.value, c.name, count - refusals.logged_count, newest.task, newest.pid,
+	bc_log_refused(c.id().value, c.name, count - refusals.logged_count, newest.task, newest.pid,
 		       name_of(newest.resource), site);
 	refusals.logged_count = count;
 	refusals.logged_ms = now;
@@ -130,8 +130,8 @@ void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
 	if (state == State::clean)
 		Census::forget(c);
 	const char *name = kStateNames[static_cast<size_t>(state)];
-	bc_log_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes), worst);
-	bc_trace_stop(c.id.value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes));
+	bc_log_stop(c.id().value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes), worst);
+	bc_trace_stop(c.id().value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes));
 }
 
 Stopper::Plan Stopper::settle(Container &c, u64 now)
@@ -247,7 +247,7 @@ bool Stopper::evict(bc_round &round)
 			break;
 		containers.unpublish(*oldest);
 		references.forget(oldest->index.value);
-		round.face_gone[round.faces_gone++] = oldest->id.value;
+		round.face_gone[round.faces_gone++] = oldest->id().value;
 		gone[count++] = oldest;
 		--kept;
 	}
@@ -269,7 +269,7 @@ void Stopper::round(bc_round &round)
 
 	bc_ledger.reclaim();
 	containers.each([&](Container &c) {
-		if (!c.has_face && (c.has_face = bc_face_add(c.id.value)) == false)
+		if (!c.has_face && (c.has_face = bc_face_add(c.id().value)) == false)
 			next = min(next, now + kSlowLookMs);
 		// No memory when it was made: charges went to the accounts until now.
 		if (c.own_cells.relaxed() == nullptr)

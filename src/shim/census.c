@@ -176,8 +176,11 @@ static void look_through_pages(struct search *search, unsigned long pfn, unsigne
 		} else {
 			page = pfn_to_page(pfn);
 		}
-		/* One that cannot be read is not in the kernel's map, and so holds nothing of the kernel's. */
-		if (page_to_nid(page) == nid && page != own && is_kernels(page))
+		/*
+		 * One that cannot be read is not in the kernel's map, and so holds nothing of the kernel's. The node is in one word with
+		 * flags that change, and does not itself.
+		 */
+		if (data_race(page_to_nid(page)) == nid && page != own && is_kernels(page))
 			look_through(search, (u64)page_address(page), PAGE_SIZE, page);
 	}
 }

@@ -137,6 +137,7 @@ static void found(struct pid_namespace *ns, s32 pid, const char *comm)
 /* Containers that are older than the module. Nothing can appear unseen meanwhile: the fork tracepoint is on already. */
 static void find_containers(void)
 {
+	char comm[TASK_COMM_LEN];
 	struct task_struct *p;
 
 	rcu_read_lock();
@@ -144,8 +145,10 @@ static void find_containers(void)
 		struct pid *pid = READ_ONCE(p->thread_pid);
 		struct pid_namespace *ns = top_namespace(pid);
 
-		if (ns && pid->numbers[1].nr == 1)
-			found(ns, pid_nr(pid), p->comm);
+		if (ns && pid->numbers[1].nr == 1) {
+			bc_comm_of(p, comm, sizeof(comm));
+			found(ns, pid_nr(pid), comm);
+		}
 	}
 	/* and those whose pid 1 was hidden from that walk */
 	for_each_process(p) {
@@ -170,7 +173,7 @@ void bc_pidns_tasks(const void *data, struct bc_tasks *out, bool search)
 	for_each_process(p) {
 		struct task_struct *parent;
 
-		if (top_namespace(READ_ONCE(p->thread_pid)) != ns || p->exit_state != EXIT_ZOMBIE)
+		if (top_namespace(READ_ONCE(p->thread_pid)) != ns || READ_ONCE(p->exit_state) != EXIT_ZOMBIE)
 			continue;
 		out->zombies++;
 		if (out->zombie)
@@ -178,7 +181,7 @@ void bc_pidns_tasks(const void *data, struct bc_tasks *out, bool search)
 		parent = rcu_dereference(p->real_parent);
 		out->zombie = task_pid_nr(p);
 		out->parent = task_pid_nr(parent);
-		strscpy(out->parent_comm, parent->comm, sizeof(out->parent_comm));
+		bc_comm_of(parent, out->parent_comm, sizeof(out->parent_comm));
 	}
 	rcu_read_unlock();
 }
@@ -190,7 +193,7 @@ void bc_task_face(s32 host_pid, const void *data, char *comm, unsigned long comm
 	rcu_read_lock();
 	p = host_pid > 0 ? pid_task(find_pid_ns(host_pid, &init_pid_ns), PIDTYPE_TGID) : NULL;
 	if (p && top_namespace(READ_ONCE(p->thread_pid)) == data) {
-		strscpy(comm, p->comm, comm_len);
+		bc_comm_of(p, comm, comm_len);
 		cgroup_path(task_dfl_cgroup(p), cgroup, cgroup_len);
 	}
 	rcu_read_unlock();
@@ -229,9 +232,7 @@ void bc_cpu_forget(const void *container)
 void bc_current_task(s32 *host_pid, char *comm)
 {
 	*host_pid = task_pid_nr(current);
-	/* only its own exec changes it */
-	memcpy(comm, current->comm, TASK_COMM_LEN);
-	comm[TASK_COMM_LEN - 1] = 0;
+	bc_comm_of(current, comm, TASK_COMM_LEN);
 }
 
 /* ---- accepted sockets */

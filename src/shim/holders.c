@@ -148,7 +148,7 @@ static void file_refers(struct search *search, const struct file *file)
 	const struct inode *inode = file_inode(file);
 
 	refers(search, file);
-	refers(search, file->private_data); /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
+	refers(search, READ_ONCE(file->private_data)); /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
 	refers(search, file->f_path.dentry);
 	refers(search, file->f_path.mnt);
 	cred_refers(search, file->f_cred);
@@ -156,11 +156,11 @@ static void file_refers(struct search *search, const struct file *file)
 	if (!inode)
 		return;
 	refers(search, inode);
-	refers(search, inode->i_private); /* a pidfd's struct pid (6.12), a namespace */
+	refers(search, READ_ONCE(inode->i_private)); /* a pidfd's struct pid (6.12), a namespace */
 	if (S_ISSOCK(inode->i_mode) && inode->i_sb->s_magic == SOCKFS_MAGIC) {
 		socket_refers(search, SOCKET_I((struct inode *)inode));
 	} else if (S_ISFIFO(inode->i_mode)) {
-		refers(search, inode->i_pipe);
+		refers(search, READ_ONCE(inode->i_pipe));
 	} else if (inode->i_sb->s_magic == PROC_SUPER_MAGIC) {
 		void *const *word = (void *const *)inode - PROC_INODE_WORDS;
 		void *pointer;
@@ -223,7 +223,7 @@ static void task_refers(struct search *search, struct task_struct *task)
 {
 	search->holder.pid = task_pid_nr(task);
 	search->holder.fd = -1;
-	strscpy_pad(search->holder.comm, task->comm, sizeof(search->holder.comm));
+	bc_comm_of(task, search->holder.comm, sizeof(search->holder.comm));
 	rcu_read_lock();
 	search->holder.by = "task";
 	refers(search, task);
@@ -267,7 +267,7 @@ bool bc_holders(bc_holder_found found, void *context)
 	for_each_process_thread(process, task) {
 		bool alone;
 
-		if (task->flags & PF_KTHREAD)
+		if (READ_ONCE(task->flags) & PF_KTHREAD)
 			continue;
 		/* As hung_task.c does: the task stays, the lists may change, and it must still be in them afterwards. */
 		get_task_struct(process);

@@ -11,10 +11,10 @@
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
+#include "nofault.h"
 #include "shim.h"
 
 #ifndef CONFIG_DYNAMIC_MEMORY_LAYOUT
@@ -230,12 +230,15 @@ bool bc_cache_describe(const void *cache, u32 *stride, bool *reclaimable, char *
 u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)
 {
 	struct page *head = compound_head(virt_to_page((void *)page));
-	const struct bc_kmem_cache *s = slab_cache_of(head);
+	const struct bc_kmem_cache *s;
 	u64 first, at = page + low;
+	unsigned int size, pad;
 
-	if (!s || s->size != stride || is_kfence_address((void *)page))
+	/* The object may be freed meanwhile, and its page be another's: what is in the cache's place then may be no address at all. */
+	if (!PageSlab(head) || !GET(s, (const struct bc_kmem_cache *const *)((const char *)head + BC_SLAB_CACHE_OFFSET)) ||
+	    !GET(size, &s->size) || size != stride || !GET(pad, &s->red_left_pad) || is_kfence_address((void *)page))
 		return at;
-	first = (u64)page_address(head) + s->red_left_pad;
+	first = (u64)page_address(head) + pad;
 	at = at <= first ? first : first + roundup(at - first, stride);
 	return at < page + high ? at : page + low;
 }

@@ -73,7 +73,7 @@ void *bc_pool_take(unsigned long size)
 	block = shelf->first;
 	if (block) {
 		shelf->first = block->next;
-		shelf->blocks--;
+		WRITE_ONCE(shelf->blocks, shelf->blocks - 1);
 	}
 	low = shelf->blocks < low_mark(size);
 	raw_spin_unlock_irqrestore(&shelf->lock, flags);
@@ -99,7 +99,7 @@ static bool put(struct shelf *shelf, u32 full, struct block *block)
 	if (room) {
 		block->next = shelf->first;
 		shelf->first = block;
-		shelf->blocks++;
+		WRITE_ONCE(shelf->blocks, shelf->blocks + 1);
 	}
 	raw_spin_unlock_irqrestore(&shelf->lock, flags);
 	return room;

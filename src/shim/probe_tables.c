@@ -122,6 +122,7 @@ static int is_super_block(const void *object)
 static bool probe_mount(const char *mount, u32 size, struct bc_probed *out)
 {
 	const struct task_struct *process;
+	char comm[TASK_COMM_LEN];
 	const void *ns;
 	bool found = false;
 
@@ -136,8 +137,8 @@ static bool probe_mount(const char *mount, u32 size, struct bc_probed *out)
 		if (!nsproxy || !GET(own, &nsproxy->mnt_ns) || own != ns)
 			continue;
 		found = true;
-		snprintf(out->text, sizeof(out->text), "pid=%d,comm=%.15s,by=mount", task_pid_nr((struct task_struct *)process),
-			 process->comm);
+		bc_comm_of(process, comm, sizeof(comm));
+		snprintf(out->text, sizeof(out->text), "pid=%d,comm=%s,by=mount", task_pid_nr((struct task_struct *)process), comm);
 		break;
 	}
 	rcu_read_unlock();
@@ -189,7 +190,7 @@ static bool is_kthread_name(const char *object)
 	for_each_process(task) {
 		const char *name;
 
-		found = (task->flags & PF_KTHREAD) && GET(name, (const char *const *)((const char *)task->worker_private + kthread_full_name)) &&
+		found = (READ_ONCE(task->flags) & PF_KTHREAD) && GET(name, (const char *const *)((const char *)task->worker_private + kthread_full_name)) &&
 			name == object;
 		if (found)
 			break;

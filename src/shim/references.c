@@ -195,17 +195,17 @@ void bc_reference_hooked(const void *object, unsigned long caller, u32 number, c
 void bc_reference_hooked(const void *object, unsigned long caller, u32 number, const void *ns)
 {
 	const struct hooked *hook = &hooked[number];
-	const struct watched *what = hook->what;
+	const struct watched *what = hook->what, *both = smp_load_acquire(&hook->both);
 	const void *user;
 
 	if (what->way == GET_OWN)
 		reference(what, object, caller, 0, true, false, count_of(what->kind, object) + 1);
 	else if (what->way == PUT || !bc_reference_known(object, caller, ns, true))
 		on_entered(what, object, caller, hook->start);
-	if (hook->both && caller >= hook->both_start && caller < hook->both_end) {
+	if (both && caller >= hook->both_start && caller < hook->both_end) {
 		user = current->cred->user;
 		if (!bc_reference_known(user, caller, ns, true))
-			reference(hook->both, user, caller, 0, true, false, count_of(hook->both->kind, user));
+			reference(both, user, caller, 0, true, false, count_of(both->kind, user));
 	}
 }
 
@@ -326,7 +326,7 @@ static bool hook_both(const struct watched *what, unsigned long start, unsigned 
 		return false;
 	hook->both_start = start;
 	hook->both_end = end;
-	WRITE_ONCE(hook->both, what);
+	smp_store_release(&hook->both, what); /* the hook is in place already */
 	return true;
 }
 

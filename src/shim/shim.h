@@ -5,7 +5,10 @@
 #ifndef BC_SHIM_H
 #define BC_SHIM_H
 
+#include <linux/compiler.h>
+#include <linux/sched.h>
 #include <linux/static_call.h>
+#include <linux/string.h>
 #include <linux/types.h>
 
 #include <beancounter/core.h>
@@ -101,6 +104,15 @@ static inline bool bc_pool_fill(u32 gfp)
 	return true;
 }
 #endif
+
+/*
+ * A task's name. Nobody is kept from changing it meanwhile: what comes out is a part of one and a part of the next at worst, and has
+ * an end, since the last byte is never anything but 0.
+ */
+static inline void bc_comm_of(const struct task_struct *task, char *comm, unsigned long size)
+{
+	data_race(strscpy_pad(comm, task->comm, size));
+}
 
 /* events.c: tracepoints, module notifier, kmem_cache_destroy. */
 int bc_events_init(void);

@@ -178,11 +178,11 @@ bool terminals_keep(struct keeper *keeper)
 void bc_terminal_refers(const struct file *file, bc_holder_found found, void *context, const struct bc_holder *holder)
 {
 	struct keeper keeper = { .found = found, .context = context, .holder = *holder };
-	const struct tty_file_private *private = file->private_data;
+	const struct tty_file_private *private = READ_ONCE(file->private_data);
 	const struct tty_struct *tty, *link;
 	int i;
 
-	for (i = 0; file->f_op != operations[i]; i++) {
+	for (i = 0; READ_ONCE(file->f_op) != operations[i]; i++) {
 		if (i == ARRAY_SIZE(operations) - 1)
 			return;
 	}

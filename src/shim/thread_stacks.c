@@ -72,7 +72,7 @@ static bool is_a_tasks(const void *area)
 
 	rcu_read_lock();
 	for_each_process_thread(process, task) /* two loops, that a break would not leave */
-		found |= task_stack_vm_area(task) == area;
+		found |= data_race(task_stack_vm_area(task)) == area; /* who dies just now gives it up */
 	rcu_read_unlock();
 	return found;
 }

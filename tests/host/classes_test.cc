@@ -27,7 +27,7 @@ class Growth : public Core
 			made.push_back(slabs_.make(bitmap_.key, bitmap_.stride));
 			charged(of, made.back(), kText + 0x20, bitmap_.cache_key());
 		}
-		id_ = c->id.value;
+		id_ = c->id().value;
 		stop(of);
 		work_for(20000);
 		const State state = c->current();

@@ -70,13 +70,13 @@ TEST_F(ContainerTest, FoundAmongMany)
 		ASSERT_NE(c, nullptr);
 		EXPECT_EQ(c->ns.relaxed(), ns(n));
 		platform::PreemptOff section;
-		EXPECT_EQ(containers.find_id(c->id), c);
+		EXPECT_EQ(containers.find_id(c->id()), c);
 		EXPECT_EQ(containers.at(c->index), c);
 	}
 	u32 last = ~0u;
 	containers.each([&](Container &c) {
-		EXPECT_NE(c.id.value, last);
-		last = c.id.value;
+		EXPECT_NE(c.id().value, last);
+		last = c.id().value;
 	});
 }
 
@@ -132,7 +132,7 @@ TEST_F(ContainerTest, ForgettingTakesItOutOfTheHash)
 		EXPECT_NE(find(ns(n)), nullptr);
 	{
 		platform::PreemptOff section;
-		EXPECT_EQ(containers.find_id(a->id), a) << "still there by its ID";
+		EXPECT_EQ(containers.find_id(a->id()), a) << "still there by its ID";
 	}
 	containers.forget_namespace(*a); // twice is once
 	EXPECT_EQ(host::references(ns(1)), 0);
@@ -172,9 +172,9 @@ TEST_F(ContainerTest, NoCpuRemembersAForgottenOne)
 
 TEST_F(ContainerTest, IdsCountUpAndAreNotReused)
 {
-	const u32 first = start(ns(1))->id.value;
+	const u32 first = start(ns(1))->id().value;
 	for (u64 n = 2; n < 400; ++n) {
-		const u32 id = start(ns(n))->id.value;
+		const u32 id = start(ns(n))->id().value;
 		EXPECT_EQ(id, first + n - 1);
 		stop(ns(n));
 		work_for(20);

@@ -104,7 +104,7 @@ TEST_F(Control, GivesANewId)
 	Container *c = start(ns(1));
 	start(ns(2));
 	EXPECT_EQ(write("name 1 web 101\n"), 0);
-	EXPECT_EQ(c->id.value, 101u);
+	EXPECT_EQ(c->id().value, 101u);
 	EXPECT_EQ(bc_container_id(ns(1)), 101u);
 	EXPECT_EQ(write("name 1 web\n"), kNoEntry);
 	EXPECT_EQ(write("name 2 db 101\n"), kExists);

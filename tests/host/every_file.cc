@@ -252,7 +252,7 @@ void check_every_file(bool unseen)
 	EXPECT_EQ(host.size(), 2 + (in_host + 1) * kResourceRows);
 	size_t wanted = containers.overflow_used() ? 1 : 0;
 	containers.each([&](Container &c) {
-		EXPECT_TRUE(ids.contains(c.id.value));
+		EXPECT_TRUE(ids.contains(c.id().value));
 		++wanted;
 	});
 	EXPECT_EQ(ids.size(), wanted);

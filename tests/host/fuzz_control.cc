@@ -34,10 +34,10 @@ Snapshot state()
 	std::set<std::string> names;
 	containers.each([&](Container &c) {
 		const std::string name = c.name;
-		must(ids.insert(c.id.value).second && c.id.value != 0 && c.id.value <= 999999999);
+		must(ids.insert(c.id().value).second && c.id().value != 0 && c.id().value <= 999999999);
 		must(name.empty() || names.insert(name).second);
 		must(name.size() < 64 && name.find_first_of(" \t\n:/\\") == std::string::npos);
-		s.all.insert(std::to_string(c.id.value) + " " + name + " " + std::to_string(c.dismissed.relaxed()));
+		s.all.insert(std::to_string(c.id().value) + " " + name + " " + std::to_string(c.dismissed.relaxed()));
 	});
 	return s;
 }

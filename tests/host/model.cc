@@ -234,7 +234,7 @@ void Modelled::dismiss()
 	if (all.empty())
 		return;
 	const Container *c = all[pick(all.size())];
-	const std::string line = "dismiss " + std::to_string(c->id.value);
+	const std::string line = "dismiss " + std::to_string(c->id().value);
 	ASSERT_EQ(bc_control(line.data(), line.size()), 0);
 	dismissed_.insert(c->index.value);
 }
@@ -249,7 +249,7 @@ void Modelled::bound()
 	const bool none = one_in(3);
 	const std::string values = (none ? "unlimited" : std::to_string(4096 * pick(256))) + " unlimited\n";
 	const std::string text = "kmemsize " + values + "dcachesize " + values;
-	ASSERT_EQ(bc_set_resources(c->id.value, text.data(), text.size()), 0);
+	ASSERT_EQ(bc_set_resources(c->id().value, text.data(), text.size()), 0);
 	if (one_in(2)) {
 		ASSERT_TRUE(bc_wait_for_frees(false));
 	}
@@ -305,7 +305,7 @@ void Modelled::compare()
 		present.insert(c.index.value);
 		for (size_t k = 0; k < kByteKinds; ++k) {
 			const auto kind = static_cast<ByteKind>(k);
-			ASSERT_EQ(raw_held(c, kind), sums[c.index.value].kind[k]) << "container " << c.id.value;
+			ASSERT_EQ(raw_held(c, kind), sums[c.index.value].kind[k]) << "container " << c.id().value;
 			ASSERT_EQ(held(c, kind).bytes, sums[c.index.value].kind[k].bytes);
 			ASSERT_GE(maxheld(c, kind), held(c, kind).bytes);
 		}

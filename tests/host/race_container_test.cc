@@ -167,6 +167,31 @@ TEST_F(Race, RetireAgainstALateFold)
 	EXPECT_EQ(health.of(Loss::unknown), 0);
 }
 
+// A container gets another ID while its own root asks for it: the one before, or the new one.
+TEST_F(Race, AnotherIdWhileItIsAskedFor)
+{
+	start(ns(1));
+	std::atomic<bool> done{false};
+	together(
+	    kThreads,
+	    [&](u32) {
+		    while (!done) {
+			    const u32 id = bc_container_id(ns(1));
+			    ASSERT_TRUE(id == 1 || (id >= 100 && id <= 100 + 20 * kEffort)) << id;
+		    }
+	    },
+	    [&] {
+		    u32 id = 1;
+		    for (u32 next = 100; next <= 100 + 20 * kEffort; id = next++) {
+			    const std::string line = "name " + std::to_string(id) + " x " + std::to_string(next);
+			    EXPECT_EQ(bc_control(line.data(), line.size()), 0);
+			    work();
+		    }
+		    done = true;
+	    });
+	EXPECT_EQ(bc_container_id(ns(1)), 100u + 20 * kEffort);
+}
+
 // Everything at once, with the worker's rounds and every file read.
 TEST_F(Race, AllOfIt)
 {
@@ -204,8 +229,8 @@ TEST_F(Race, AllOfIt)
 			    render(BC_FILE_CONTAINERS);
 			    render(BC_FILE_HEALTH);
 			    containers.each([](Container &c) {
-				    render(BC_FILE_OBJECTS, c.id.value);
-				    render(BC_FILE_LEAKS, c.id.value);
+				    render(BC_FILE_OBJECTS, c.id().value);
+				    render(BC_FILE_LEAKS, c.id().value);
 			    });
 		    }
 	    });

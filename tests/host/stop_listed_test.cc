@@ -40,7 +40,7 @@ TEST_F(Stop, ALeakedOneIsNotEvicted)
 		work_for(20);
 	}
 	EXPECT_EQ(leaked->current(), State::leaked);
-	EXPECT_EQ(leaked->id.value, 1u);
+	EXPECT_EQ(leaked->id().value, 1u);
 	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "leaked");
 	EXPECT_EQ(containers.count(), kStoppedKept) << "it is one of the last 64";
 	freed(object);

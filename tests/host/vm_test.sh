@@ -53,7 +53,7 @@ same() { diff "$tmp/$1" "$tmp/$2" | sed 's/^/#   /'; }
 release=$("$repo/scripts/kernel" resolve "$kernel")
 mkdir -p "$tmp/clone/build/$release" "$tmp/clone/tests" "$tmp/work dir"
 cp -r "$repo/scripts" "$tmp/clone/scripts"
-cp "$repo/tests/debug-kernel.config" "$tmp/clone/tests/"
+cp "$repo"/tests/debug-kernel*.config "$tmp/clone/tests/"
 echo "no module" >"$tmp/clone/build/$release/beancounter.ko"
 
 arguments=('a b' "it's" '"q"' '' $'two\nlines' '$HOME \ *' -- --kernel ünï)

@@ -95,9 +95,9 @@ const char *containers_are_found(Container &c)
 {
 	platform::PreemptOff section;
 	BCT_CHECK(c.ns.relaxed() != nullptr && containers.find(c.ns.relaxed()) == &c);
-	BCT_CHECK(containers.at(c.index) == &c && containers.find_id(c.id) == &c);
+	BCT_CHECK(containers.at(c.index) == &c && containers.find_id(c.id()) == &c);
 	BCT_CHECK(containers.find(&c) == nullptr && containers.find_id(ContainerId{123456789}) == nullptr);
-	BCT_CHECK(bc_container_id(c.ns.relaxed()) == c.id.value);
+	BCT_CHECK(bc_container_id(c.ns.relaxed()) == c.id().value);
 	BCT_CHECK(bct_ns_references(c.ns.relaxed()) == 1);
 	BCT_CHECK(c.current() == State::running && !c.since_load && c.pidns == 1);
 	bool made = true;
@@ -125,9 +125,9 @@ const char *containers_come_and_go(Container &c)
 		fresh = containers.find_or_make(alive.ns, 1, "short", false, made);
 	}
 	BCT_CHECK(made && fresh != nullptr && fresh != containers.overflow());
-	const ContainerId id = fresh->id;
-	bool good = containers.count() == count + 1 && id.value > c.id.value && fresh->index != c.index &&
-		    bct_ns_references(alive.ns) == 1 && !containers.renumber(*fresh, c.id) &&
+	const ContainerId id = fresh->id();
+	bool good = containers.count() == count + 1 && id.value > c.id().value && fresh->index != c.index &&
+		    bct_ns_references(alive.ns) == 1 && !containers.renumber(*fresh, c.id()) &&
 		    containers.find_id(id) == fresh;
 	containers.forget_namespace(*fresh);
 	good = good && bct_ns_references(alive.ns) == 0 && containers.find(alive.ns) == nullptr &&

@@ -23,7 +23,7 @@ bc_u32 bct_owner(bc_u64 address)
 		if (found.page != (address & ~u64{kPageSize - 1}) || start_of(found) != address)
 			return;
 		if (const Container *c = containers.at(found.slot.owner()); c != nullptr)
-			id = c->id.value;
+			id = c->id().value;
 	});
 	return id;
 }
