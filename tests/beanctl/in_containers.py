@@ -2,6 +2,7 @@
 """Tests of beanctl in real namespaces, the module's part played by fake_module."""
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -9,6 +10,8 @@ import unittest
 from fake_module import FakeModule
 
 BEANCTL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/beanctl")
+# A shell ignores it in what it runs in the background, and what is ignored stays so and cannot be trapped.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 LEAK = "leaked 1 128 kmemsize pid alloc_pid+0x2d 12 - - -\n"
 
 
