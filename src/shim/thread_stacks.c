@@ -6,8 +6,8 @@
  *  - a living task's;
  *  - one of the two that each CPU keeps for the next fork, cached_stacks;
  *  - a dead task's that waits for RCU, or, when no CPU wanted it, for vfree()'s work: struct vm_stack at its start says so;
- *  - a task's that nobody can find: it is being forked, or it has been reaped and is not yet off its CPU for the last time
- *    (finish_task_switch()), or vfree() is at it.
+ *  - a task's that is being forked, which nobody can find yet, for as long as that takes: nobody has run on it;
+ *  - a task's that has been reaped and is not yet off its CPU for the last time (finish_task_switch()), or vfree() is at it.
  *
  * So one that was found nowhere is watched: if the next task that appears with it does so before the next look, or if that finds other
  * words in it than the last, it is no lost one. A lost one is in none of these places at any look, and nobody writes to it.
@@ -18,13 +18,17 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 #include <linux/vmalloc.h>
+
+#include <asm/switch_to.h>
 
 #include "nofault.h"
 #include "shim.h"
 
 #define STACKS_PER_CPU 2 /* NR_CACHED_STACKS */
 #define MOST_WATCHED 16
+#define FIRST_FRAME ALIGN(sizeof(struct fork_frame) + 16, 64) /* 16: padding at the top, with FRED */
 #define WATCH (60 * HZ) /* looks come sooner; what was watched before may have been freed, and be another */
 
 struct vm_stack {
@@ -93,29 +97,42 @@ static bool is_being_freed(const struct vm_struct *area)
 	return stack.stack_vm_area == area && (!func || func == free_after_rcu);
 }
 
-/* What lies in it, told by a number: 0 where it is not mapped any more. */
-static u32 words_in(const struct vm_struct *area)
+/*
+ * What lies in it, told by a number: 0 where it is not mapped any more. Has nobody run on it? Then there is but STACK_END_MAGIC at its
+ * start, and at its end the frame that copy_thread() has made for the first switch to it: all else was cleared.
+ */
+static u32 words_in(const struct vm_struct *area, bool *unused)
 {
 	unsigned long size, at;
 	const char *start;
-	u32 some[16], sum = 1;
+	u64 some[8];
+	u32 sum = 1;
 
+	*unused = false;
 	if (!GET(start, &area->addr) || !GET(size, &area->size))
 		return 0;
-	for (at = 0; at + sizeof(some) <= min_t(unsigned long, size, THREAD_SIZE); at += sizeof(some)) {
-		if (!GET(some, start + at))
+	size = min_t(unsigned long, size, THREAD_SIZE);
+	*unused = true;
+	for (at = 0; at + sizeof(some) <= size; at += sizeof(some)) {
+		if (!GET(some, start + at)) {
+			*unused = false;
 			return 0;
-		sum = jhash2(some, ARRAY_SIZE(some), sum);
+		}
+		if (at && at + sizeof(some) + FIRST_FRAME <= size && memchr_inv(some, 0, sizeof(some)))
+			*unused = false;
+		sum = jhash2((const u32 *)some, 2 * ARRAY_SIZE(some), sum);
 	}
 	return sum;
 }
 
-/* Has it been used since it was last found nowhere? It is watched from here on. */
+/* Is it for a task to come, or has it been used since it was last found nowhere? It is watched from here on. */
 static bool was_used(const struct vm_struct *area)
 {
-	u32 i, words = words_in(area);
-	bool used, fresh;
+	bool unused, used, fresh;
+	u32 i, words = words_in(area, &unused);
 
+	if (unused)
+		return true;
 	for (i = 0; i < MOST_WATCHED; i++) {
 		if (watched[i].area != area)
 			continue;

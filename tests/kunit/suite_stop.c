@@ -104,11 +104,11 @@ static void thread_stacks_on_their_way(struct kunit *test)
 	struct {
 		struct rcu_head rcu;
 		struct vm_struct *area;
-		unsigned long words[13];
+		unsigned long words[125];
 	} *start = kunit_kzalloc(test, sizeof(*start), GFP_KERNEL);
 	struct vm_struct *area = kunit_kzalloc(test, sizeof(*area), GFP_KERNEL);
 	struct task_struct *task = kunit_kzalloc(test, sizeof(*task), GFP_KERNEL);
-	bool lost[2], being_freed, called, of_another, used, again, written, still;
+	bool being_forked, lost[2], being_freed, called, of_another, used, again, written, still;
 
 	KUNIT_ASSERT_NOT_NULL(test, start);
 	KUNIT_ASSERT_NOT_NULL(test, area);
@@ -117,7 +117,10 @@ static void thread_stacks_on_their_way(struct kunit *test)
 		kunit_skip(test, "no stack has a vm_struct");
 	area->addr = start;
 	area->size = sizeof(*start);
+	start->words[120] = 1; /* the frame of a task that is being forked */
 	mutex_lock(&bc_mutex);
+	being_forked = bc_stack_is_kept(area);
+	start->words[50] = 1; /* somebody has run on it */
 	lost[0] = !bc_stack_is_kept(area);
 	lost[1] = !bc_stack_is_kept(area);
 	start->rcu.func = (rcu_callback_t)bc_lookup("thread_stack_free_rcu");
@@ -134,10 +137,11 @@ static void thread_stacks_on_their_way(struct kunit *test)
 	bc_stack_of_new_task(task);
 	used = bc_stack_is_kept(area);
 	again = bc_stack_is_kept(area);
-	start->words[12] = 1;
+	start->words[100] = 1;
 	written = bc_stack_is_kept(area);
 	still = bc_stack_is_kept(area);
 	mutex_unlock(&bc_mutex);
+	KUNIT_EXPECT_TRUE(test, being_forked);
 	KUNIT_EXPECT_TRUE(test, lost[0]);
 	KUNIT_EXPECT_TRUE(test, lost[1]);
 	KUNIT_EXPECT_TRUE(test, being_freed);
