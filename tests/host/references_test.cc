@@ -208,6 +208,28 @@ TEST_F(Audit, TheFileHasALineACallSite)
 	EXPECT_EQ(cred["unmatched"], "0");
 }
 
+// Freed by two puts of which neither was seen to be the last: another object's words are no uid and no count.
+TEST_F(Audit, WhatHasBeenFreedHasNoCount)
+{
+	static const char *text;
+	static s64 count;
+	host::set_probe([](enum bc_probe, u64, u32, bc_probed &out) {
+		out.known = true;
+		out.extra = count;
+		strcpy(out.text, text);
+	});
+	get("alloc_pipe_info");
+	auto shown = [&](const char *is, s64 n) {
+		text = is;
+		count = n;
+		auto pipe = row(render(BC_FILE_REFERENCES, 1), "alloc_pipe_info+0x10", 5);
+		return pipe["uid"] + " " + pipe["count"];
+	};
+	EXPECT_EQ(shown("uid=1000,count=2,hashed,userns=4026531837", 2), "1000 2");
+	EXPECT_EQ(shown("uid=3223383232,count=7", 7), "- 0");
+	EXPECT_EQ(shown("uid=3223383232,count=-4101,hashed", -4101), "- 0");
+}
+
 TEST_F(Audit, WhatWasSeenBeforeIsCountedWithoutAsking)
 {
 	EXPECT_FALSE(known(true, "alloc_pipe_info"));
