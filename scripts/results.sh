@@ -93,7 +93,7 @@ ktap() {
 # The end: how long each took, what failed, and the numbers as the last line. False if something has failed.
 sum_up() {
 	say "seconds, passed, failed, skipped"
-	printf '%s\n' "${took[@]}"
+	[ ${#took[@]} -eq 0 ] || printf '%s\n' "${took[@]}"
 	if [ -s "$failures" ]; then
 		say failed
 		cat "$failures"
