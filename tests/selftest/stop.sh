@@ -127,8 +127,13 @@ memory_flat() {
 	rows=$(column "$proc/containers" state | grep -vc running)
 	[ "$rows" -le 64 ] || fail "$rows stopped containers are listed, not 64 at most" || return
 	expect "leaked containers" "" "$(column "$proc/containers" id state=leaked | awk -v first="$first" '$1 > first')" || return
-	[ "$slab" -lt $((loops / 2 + 1024)) ] || fail "$slab kB more slab memory" || status=1
 	[ "$ledger" -lt $((loops * 512 / 2)) ] || fail "$ledger bytes more ledger" || status=1
+	# KASAN puts what is freed into a quarantine, of up to a 32nd of the memory: there the sums say nothing.
+	if [[ $KERNEL == *-debug* ]]; then
+		expect_healthy && return "$status"
+		return
+	fi
+	[ "$slab" -lt $((loops / 2 + 1024)) ] || fail "$slab kB more slab memory" || status=1
 	[ "$used" -lt $((loops * 4 / 2 + $(in_lists_kilobytes))) ] ||
 		fail "$used kB more in use, where the CPUs' lists may hold $(in_lists_kilobytes)" || status=1
 	expect_healthy && return "$status"
