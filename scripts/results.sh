@@ -52,13 +52,17 @@ one() {
 	fi
 }
 
+# Runs a command with a log: both, and how it ended, in its caller's variables `log` and `status`.
+logged() { # name, command...
+	log=build/logs/${1// /-}.log
+	say "$1"
+	"${@:2}" 2>&1 | tee "$log" || status=$?
+}
+
 # A command that runs many tests and ends with the line of three numbers.
 many() {
 	local name=$1 log status=0 start=$SECONDS numbers
-	shift
-	log=build/logs/${name// /-}.log
-	say "$name"
-	"$@" 2>&1 | tee "$log" || status=$?
+	logged "$@"
 	numbers=(0 1 0)
 	if ! numbers_of "$log"; then
 		echo "not ok $name: it ended before its time (status $status); see $log"
@@ -77,10 +81,7 @@ many() {
 # KTAP without a line of three numbers: counted here.
 ktap() {
 	local name=$1 log status=0 start=$SECONDS bad
-	shift
-	log=build/logs/${name// /-}.log
-	say "$name"
-	"$@" 2>&1 | tee "$log" || status=$?
+	logged "$@"
 	bad=$(grep -c '^not ok ' "$log") || true
 	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
 		bad=1

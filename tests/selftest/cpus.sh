@@ -30,7 +30,7 @@ counted_there() {
 	start_talker probe -- taskset -c 1 "$programs/limit_probe" || return
 	id=${talk_id[probe]}
 	# What its start has used RCU frees some moments later.
-	poll 20 held_is "$own_files" || fail "numfile: held $(resource "$id" numfile held), should be $own_files" || return
+	poll 20 held_is "$own" || fail "numfile: held $(resource "$id" numfile held), should be $own" || return
 	tell probe make file 100 || return
 	expect "answer" "made=100 errno=0" "$ANSWER" || return
 	held=$(resource "$id" numfile held)
@@ -80,9 +80,7 @@ need_programs
 command -v taskset >/dev/null || ktap_skip_all "no taskset; scripts/setup vm installs it"
 [ -w $cpus/cpu1/online ] || ktap_skip_all "there is no second processor, or it cannot go: $cpus/cpu1/online"
 warm_up
-# The program's own, on overlayfs with the one below.
-own_files=1
-[ "$(stat -f -c %T "$programs/limit_probe")" != overlayfs ] || own_files=2
+own=$(own_files "$programs/limit_probe")
 ktap_plan 4
 talk_test "what a processor counted before it went is counted still" counted_there
 talk_test "a container stops while one is away" stopped_without

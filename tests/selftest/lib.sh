@@ -26,7 +26,6 @@ ktap_folder=$(mktemp -d /tmp/ktap.XXXXXX)
 mkfifo "$ktap_folder/never" && exec {never}<>"$ktap_folder/never"
 pause() { ! read -r -t "$1" -u "$never"; } # seconds
 
-
 # How many tests there will be.
 ktap_plan() {
 	ktap_plan=$1
@@ -172,6 +171,9 @@ column_sum() { # as column()
 	for n in $(column "$@"); do sum=$((sum + n)); done
 	echo "$sum"
 }
+
+# What a program that is running has open by itself: the file it was started from, on overlayfs with the one below.
+own_files() { [ "$(stat -f -c %T "$1")" != overlayfs ] && echo 1 || echo 2; }
 
 container_column() { column "$proc/containers" "$2" "id=$1"; }
 resource() { column "$proc/$1/resources" "$3" "resource=$2"; }

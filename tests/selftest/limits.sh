@@ -131,7 +131,7 @@ expect_held() { # resource, number; what RCU frees comes some moments later
 # the one below. It is only this where all is freed that was given back.
 declare -A base=([numproc]=1 [numfile]=1 [numflock]=0 [numsiginfo]=0 [numtcpsock]=0 [numothersock]=0
 	[numpty]=0)
-[ "$(stat -f -c %T "$programs/limit_probe")" != overlayfs ] || base[numfile]=2
+base[numfile]=$(own_files "$programs/limit_probe")
 
 give_all_back() {
 	local kind
