@@ -20,10 +20,14 @@ module:
 	@release=$$($(MAKE) -s -C $(KDIR) kernelrelease) && $(MAKE) --no-print-directory build-in DIR=$(BUILD)/$$release && \
 		cp $(BUILD)/$$release/beancounter.ko beancounter.ko && echo "beancounter.ko for $$release"
 
+# What the linker has dropped is weak and undefined, which modpost takes for intended and the kernel for address 0.
 build-in:
 	@mkdir -p $(DIR)/tests && cp -asf $(CURDIR)/Kbuild $(CURDIR)/src $(CURDIR)/include $(DIR)/ && \
 		cp -asf $(CURDIR)/tests/kunit $(DIR)/tests/
 	@+flock $(DIR)/.lock $(call kbuild,$(KDIR),$(DIR))
+	@for module in $(DIR)/*.ko; do \
+		! nm $$module | grep -E ' [vw] ' && ! readelf -gW $$module 2>/dev/null | grep 'COMDAT group' || \
+			{ rm $$module; echo "$$module: the linker dropped something, or may have (Kbuild says how): it would crash" >&2; exit 1; }; done
 
 # For a release that scripts/kernel knows: build/6.1.0-56-amd64/beancounter.ko. What scripts/vm loads. kbuild says what is new.
 $(BUILD)/%/beancounter.ko build/%/beancounter.ko: FORCE

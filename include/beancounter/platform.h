@@ -178,6 +178,7 @@ struct bc_probed {
 	bc_u64 subject;	    /* what such a reference points to: the object, or the inode inside */
 	bool nameless;	    /* a name that nobody can look up any more, an inode that no directory has */
 	bool pinned;	    /* a name that its file system holds itself, as those that live in memory do */
+	bool hashed;	    /* a user or ucounts that its hash table has, as one that lives is */
 	bc_u32 aliases;	    /* of an inode: how many names */
 	bc_u64 alias;	    /* an inode's first name, a struct dentry; 0 if it has none */
 	bc_s64 alias_extra; /* references on its names that nothing of the caches explains */

@@ -79,13 +79,7 @@ class Balance
 // One that lives has references, and is in its hash table until the last is put. Of two puts at the same time neither
 // may see that the other was the last (References::event()): the row stays, and what is at its address is freed, or
 // something else.
-bool is_alive(const bc_probed &probed)
-{
-	bool hashed = false;
-	for (const char *s = probed.text; *s != 0; ++s)
-		hashed |= starts_with(s, ",hashed");
-	return hashed && probed.extra > 0;
-}
+bool is_alive(const bc_probed &probed) { return probed.hashed && probed.extra > 0; }
 
 bc_probed looked_at(const ReferenceRow &row)
 {

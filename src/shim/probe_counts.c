@@ -17,11 +17,6 @@
 
 #include "probe.h"
 
-static const char *hashed(const struct hlist_node *node)
-{
-	return is_hashed(node) ? ",hashed" : "";
-}
-
 static bool probe_user(const struct user_struct *user, struct bc_probed *out)
 {
 	refcount_t count;
@@ -30,8 +25,9 @@ static bool probe_user(const struct user_struct *user, struct bc_probed *out)
 	if (!GET(count, &user->__count) || !GET(uid, &user->uid))
 		return false;
 	out->extra = refcount_read(&count);
+	out->hashed = is_hashed(&user->uidhash_node);
 	snprintf(out->text, sizeof(out->text), "uid=%u,count=%u%s", __kuid_val(uid), refcount_read(&count),
-		 hashed(&user->uidhash_node));
+		 out->hashed ? ",hashed" : "");
 	return true;
 }
 
@@ -45,8 +41,9 @@ static bool probe_ucounts(const struct ucounts *ucounts, struct bc_probed *out)
 	if (!GET(count, &ucounts->count) || !GET(uid, &ucounts->uid) || !GET(ns, &ucounts->ns) || !GET(inum, &ns->ns.inum))
 		return false;
 	out->extra = atomic_read(&count);
+	out->hashed = is_hashed(&ucounts->node);
 	snprintf(out->text, sizeof(out->text), "uid=%u,count=%d%s,userns=%u", __kuid_val(uid), atomic_read(&count),
-		 hashed(&ucounts->node), inum);
+		 out->hashed ? ",hashed" : "", inum);
 	return true;
 }
 

@@ -121,6 +121,7 @@ class Top(unittest.TestCase):
         self.three()
         t = self.terminal()
         t.wait_for(r"^ 7 web +running +9M")
+        t.wait_for("q quit")  # the last line, drawn last: a busy machine shows half a screen before
         lines = t.text().splitlines()
         self.assertRegex(lines[0], "3 containers")
         self.assertRegex(lines[1], "^ID NAME STATE")

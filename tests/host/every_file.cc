@@ -2,6 +2,7 @@
 #include "every_file.h"
 
 #include "bounds.h"
+#include "read_back.h"
 #include "verdict.h"
 
 #include <algorithm>
@@ -22,6 +23,14 @@ s64 number(const std::string &word)
 {
 	EXPECT_TRUE(is_number(word)) << word;
 	return is_number(word) ? std::stoll(word) : 0;
+}
+
+// What a field stands for: nothing is shown as "-".
+std::string meant(const std::string &field)
+{
+	const auto text = read_back(field);
+	EXPECT_TRUE(text) << field;
+	return field == "-" ? "" : text.value_or("");
 }
 
 using Row = std::map<std::string, std::string>;
@@ -52,7 +61,7 @@ std::vector<Row> table(bc_file file, u32 id, std::initializer_list<const char *>
 		Row &row = rows.emplace_back();
 		for (size_t f = 0; f < fields.size() && f < titles.size(); ++f) {
 			row[titles[f]] = fields[f];
-			read_back(fields[f]);
+			meant(fields[f]);
 			if (titles[f] == "age" && fields[f] != "-") {
 				EXPECT_LE(static_cast<u64>(number(fields[f])), bc_now_ms() / 1000) << all[i];
 			}
@@ -164,10 +173,10 @@ void check_container(const Row &row, const std::vector<std::string> &host, size_
 	ASSERT_NE(c, nullptr);
 	EXPECT_TRUE(is_one_of(row.at("state"), kStateNames)) << row.at("state");
 	EXPECT_TRUE(row.at("since") == "start" || row.at("since") == "load");
-	EXPECT_EQ(read_back(row.at("name")), c->name);
-	EXPECT_EQ(read_back(row.at("command")), c->command);
-	EXPECT_EQ(read_back(row.at("cgroup")), c->cgroup);
-	EXPECT_EQ(read_back(row.at("waits")), c->waits);
+	EXPECT_EQ(meant(row.at("name")), c->name);
+	EXPECT_EQ(meant(row.at("command")), c->command);
+	EXPECT_EQ(meant(row.at("cgroup")), c->cgroup);
+	EXPECT_EQ(meant(row.at("waits")), c->waits);
 
 	const auto resources = check_resources(id);
 	EXPECT_EQ(number(row.at("held")),
@@ -204,27 +213,6 @@ void check_container(const Row &row, const std::vector<std::string> &host, size_
 }
 
 } // namespace
-
-std::string read_back(const std::string &field)
-{
-	if (field == "-")
-		return "";
-	std::string s;
-	for (size_t i = 0; i < field.size(); ++i) {
-		if (field[i] != '\\') {
-			s += field[i];
-			continue;
-		}
-		const std::string digits = field.substr(i + 1, 3);
-		const bool octal = digits.size() == 3 && digits.find_first_not_of("01234567") == std::string::npos;
-		EXPECT_TRUE(octal) << field;
-		const int c = octal ? std::stoi(digits, nullptr, 8) : 0;
-		EXPECT_TRUE((c != 0 && c <= ' ') || c == '\\' || c == 0x7f) << field;
-		s += static_cast<char>(c);
-		i += 3;
-	}
-	return s;
-}
 
 void check_every_file(bool unseen)
 {

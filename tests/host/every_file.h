@@ -8,9 +8,6 @@
 namespace rig
 {
 
-// What field() wrote, read back: the escapes of Documentation/files.md. Fails where it is not what field() writes.
-std::string read_back(const std::string &field);
-
 // Renders every file of every container and checks it. `unseen`: objects may have been freed unseen, so that what is
 // charged may lie in pages that are no slabs any more, which no list of survivors has.
 void check_every_file(bool unseen);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 // Text: a sequence of any of its calls. A field is one word whatever it is made of, and can be read back.
+#include "read_back.h"
 #include "text.h"
 
 #include <host.h>
@@ -17,22 +18,6 @@ void must(bool good)
 {
 	if (!good)
 		abort();
-}
-
-// What field() wrote, read back: the escapes of Documentation/files.md.
-std::string read_back(const std::string &field)
-{
-	std::string s;
-	for (size_t i = 0; i < field.size(); ++i) {
-		if (field[i] != '\\') {
-			s += field[i];
-			continue;
-		}
-		must(i + 3 < field.size());
-		s += static_cast<char>((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 + (field[i + 3] - '0'));
-		i += 3;
-	}
-	return s;
 }
 
 } // namespace
@@ -72,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			must(w.size() == std::max<size_t>(word.size(), width) + 1);
 			must(w.find_first_not_of(' ', word.size()) == std::string::npos);
 			must(word.find_first_of("\t\n\v\f\r") == std::string::npos && !word.empty());
-			must(s.empty() ? word == "-" : read_back(word) == s);
+			must(s.empty() ? word == "-" : rig::read_back(word) == s);
 			break;
 		}
 		case 1: {

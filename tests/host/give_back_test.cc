@@ -243,6 +243,7 @@ TEST_P(GiveBack, AgainstChargesAndFrees)
 	host::jitter(true);
 	Container *c = start(ns(1));
 	std::atomic<u32> working{kThreads};
+	std::atomic<u64> given{0};
 	std::barrier begin{kThreads + 1};
 	std::vector<std::vector<u64>> left(kThreads);
 	std::vector<std::thread> threads;
@@ -252,7 +253,8 @@ TEST_P(GiveBack, AgainstChargesAndFrees)
 			host::set_cpu(cpu);
 			begin.arrive_and_wait();
 			std::vector<u64> &own = left[cpu];
-			for (u32 i = cpu; i < 1500u * kEffort; ++i) {
+			// Without a turn of the worker nothing would have been tested: it is waited for.
+			for (u32 i = cpu; i < 1500u * kEffort || (given == 0 && i < 1500000u); ++i) {
 				const Cache &cache = *caches[i / 20 % 5];
 				if (i % 11 == 0) {
 					std::vector<u64> many;
@@ -283,7 +285,6 @@ TEST_P(GiveBack, AgainstChargesAndFrees)
 	}
 	host::set_cpu(kThreads);
 	begin.arrive_and_wait();
-	u64 given = 0;
 	while (working != 0)
 		given += bc_ledger.give_back();
 	for (auto &thread : threads)

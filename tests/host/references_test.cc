@@ -186,6 +186,7 @@ TEST_F(Audit, TheFileHasALineACallSite)
 		EXPECT_EQ(address, kUser);
 		out.known = true;
 		out.extra = 2;
+		out.hashed = true;
 		strcpy(out.text, "uid=1000,count=2,hashed");
 	});
 	get("alloc_pipe_info");
@@ -213,21 +214,24 @@ TEST_F(Audit, WhatHasBeenFreedHasNoCount)
 {
 	static const char *text;
 	static s64 count;
+	static bool hashed;
 	host::set_probe([](enum bc_probe, u64, u32, bc_probed &out) {
 		out.known = true;
 		out.extra = count;
+		out.hashed = hashed;
 		strcpy(out.text, text);
 	});
 	get("alloc_pipe_info");
-	auto shown = [&](const char *is, s64 n) {
+	auto shown = [&](const char *is, s64 n, bool in_its_table) {
 		text = is;
 		count = n;
+		hashed = in_its_table;
 		auto pipe = row(render(BC_FILE_REFERENCES, 1), "alloc_pipe_info+0x10", 5);
 		return pipe["uid"] + " " + pipe["count"];
 	};
-	EXPECT_EQ(shown("uid=1000,count=2,hashed,userns=4026531837", 2), "1000 2");
-	EXPECT_EQ(shown("uid=3223383232,count=7", 7), "- 0");
-	EXPECT_EQ(shown("uid=3223383232,count=-4101,hashed", -4101), "- 0");
+	EXPECT_EQ(shown("uid=1000,count=2,hashed,userns=4026531837", 2, true), "1000 2");
+	EXPECT_EQ(shown("uid=3223383232,count=7", 7, false), "- 0");
+	EXPECT_EQ(shown("uid=3223383232,count=-4101,hashed", -4101, true), "- 0");
 }
 
 TEST_F(Audit, WhatWasSeenBeforeIsCountedWithoutAsking)

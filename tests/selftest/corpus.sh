@@ -149,7 +149,7 @@ found() {
 		more=yes list=${list%", ..."}
 	fi
 	wait_verdict "${id[$1]}" 120 || return
-	if [ -n "${nobodys[$1]-}" ] && [[ $KERNEL == *-debug* ]] && [ "$(container_column "${id[$1]}" state)" = held ]; then
+	if [ -n "${nobodys[$1]-}" ] && has_kasan && [ "$(container_column "${id[$1]}" state)" = held ]; then
 		skip "KASAN keeps dead objects that have its address, and so it is held (CAVEATS.md)" || return
 	fi
 	expect_state "${id[$1]}" leaked || return

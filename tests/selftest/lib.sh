@@ -104,18 +104,20 @@ poll() {
 	done
 }
 
+# --- the kernel
+
+# What is freed waits in its quarantine, of up to a 32nd of the memory, with what is written in it.
+has_kasan() { grep -q ' kasan_report$' /proc/kallsyms; }
+unreclaimable() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' /proc/meminfo; }
+
 # --- the module's files
 
 # column FILE NAME [KEY=VALUE]...: the column NAME of the rows where column KEY is
-# VALUE. By name: columns may be added, and are not counted on here. In bash itself as long as that is faster than a process.
+# VALUE. By name: columns may be added, and are not counted on here. In bash itself: most tables are short, and a process costs more.
 column() {
 	local - file=$1 name=$2 rows row fields titles condition i at='' wanted=()
 	shift 2
 	mapfile -t rows <"$file" || return
-	if [ "${#rows[@]}" -gt 100 ]; then
-		printf '%s\n' "${rows[@]}" | column_of_many "$file" "$name" "$@"
-		return
-	fi
 	set -f # a field may be a pattern
 	# shellcheck disable=SC2206 # split into words
 	titles=(${rows[0]-})
@@ -137,32 +139,6 @@ column() {
 		done
 		echo "${fields[at]-}"
 	done
-}
-
-column_of_many() { # file's name, as column(); its text on standard input
-	local file=$1 name=$2
-	shift 2
-	awk -v file="$file" -v name="$name" -v conditions="$*" '
-	NR == 1 {
-		for (i = 1; i <= NF; i++) at[$i] = i
-		n = split(conditions, condition, " ")
-		for (i = 1; i <= n; i++) {
-			key[i] = value[i] = condition[i]
-			sub(/=.*/, "", key[i])
-			sub(/^[^=]*=/, "", value[i])
-			if (!(key[i] in at)) lost = key[i]
-		}
-		if (!(name in at)) lost = name
-		if (lost != "") {
-			print file " has no column " lost > "/dev/stderr"
-			exit 1
-		}
-		next
-	}
-	{
-		for (i = 1; i <= n; i++) if ($at[key[i]] != value[i]) next
-		print $at[name]
-	}'
 }
 
 # Of numbers.

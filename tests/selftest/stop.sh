@@ -102,8 +102,6 @@ many() {
 	poll 60 nothing_unsettled || fail "still unsettled: $(column "$proc/containers" state | sort | uniq -c | xargs)"
 }
 
-slab_kilobytes() { awk '/^SUnreclaim:/ { print $2 }' /proc/meminfo; }
-
 # What is neither free nor anybody's cache.
 used_kilobytes() {
 	echo 3 >/proc/sys/vm/drop_caches
@@ -120,16 +118,15 @@ memory_flat() {
 	local slab used ledger rows first status=0
 	first=$(newest_container)	# leaks of tests before are listed still
 	many $((loops / 2)) || return
-	used=$(used_kilobytes) slab=$(slab_kilobytes) ledger=$(health ledger_bytes)
+	used=$(used_kilobytes) slab=$(unreclaimable) ledger=$(health ledger_bytes)
 	many "$loops" || return
-	used=$(($(used_kilobytes) - used)) slab=$(($(slab_kilobytes) - slab)) ledger=$(($(health ledger_bytes) - ledger))
+	used=$(($(used_kilobytes) - used)) slab=$((($(unreclaimable) - slab) / 1024)) ledger=$(($(health ledger_bytes) - ledger))
 	echo "$loops containers later: unreclaimable slab memory $slab kB more, memory in use $used kB, the ledger $ledger bytes"
 	rows=$(column "$proc/containers" state | grep -vc running)
 	[ "$rows" -le 64 ] || fail "$rows stopped containers are listed, not 64 at most" || return
 	expect "leaked containers" "" "$(column "$proc/containers" id state=leaked | awk -v first="$first" '$1 > first')" || return
 	[ "$ledger" -lt $((loops * 512 / 2)) ] || fail "$ledger bytes more ledger" || status=1
-	# KASAN puts what is freed into a quarantine, of up to a 32nd of the memory: there the sums say nothing.
-	if [[ $KERNEL == *-debug* ]]; then
+	if has_kasan; then # the sums are those of its quarantine
 		expect_healthy && return "$status"
 		return
 	fi

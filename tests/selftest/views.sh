@@ -52,7 +52,6 @@ own_rows() {
 }
 
 # The host's row is what slab has less what the containers have. Both move: looked at while slab's totals stand still.
-unreclaimable() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' /proc/meminfo; }
 host_row_now() {
 	local total
 	total=$(unreclaimable)
