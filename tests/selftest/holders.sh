@@ -191,7 +191,8 @@ let_all_go() {
 was_held() {
 	local row
 	[ -n "${kept[$1]-}" ] || { cat "$notes/$1" && return 1; }
-	expect "verdicts" held "$(sed 1d "$notes/$1.leaks" | cut -d' ' -f1 | grep -vE '^(reclaimable|cached|deferred)' | sort -u | xargs)" || return
+	expect "verdicts" held "$(sed 1d "$notes/$1.leaks" | cut -d' ' -f1 | grep -vE '^(reclaimable|cached|deferred)' | sort -u | xargs)" ||
+		{ cat "$notes/$1.leaks" && return 1; }
 	row=$(awk -v site="^$2[+.]" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
 		$1 == "held" && $at["site"] ~ site { print $at["details"] " " $at["holders"]; exit }' "$notes/$1.leaks")
 	expect_match "who has the address of $2" "^$3 $4\$" "$row" && return
