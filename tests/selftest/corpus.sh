@@ -11,14 +11,15 @@
 . ./leaks.sh
 
 # case | what skip_put leaves out | what leaks, each as COUNT CACHE BYTES SITE; a line that begins with a kernel's name is that
-# kernel's. The cache is any of the names that the kernel has merged under one. With `comm=` whoever does it: a kernel thread.
+# kernel's, `debug` or `stock` with or without it. The cache is any of the names that the kernel has merged under one. With `comm=` whoever
+# does it: a kernel thread. SYS is what the kernel's builds call the body of a system call; of (A|B) one is inlined there.
 # What an object that is lost has references to is lost with it: CRED is the credentials of the task that did it. What stands behind a colon
 # tells two cases of the same work apart. `maybe`: 6.12 takes what describes a mapping from a pool of those that were freed, if there is
 # one (mm/vmalloc.c, node_alloc()), and then it is somebody else's.
 corpus='
 timer        | 6.1  in=release_posix_timer callee=sigqueue_free         | 1 sigqueue 80 __sigqueue_alloc
 timer        | 6.12 in=posix_timer_unhash_and_free callee=sigqueue_free | 1 sigqueue 80 __sigqueue_alloc
-timerfd      | in=timerfd_release callee=kvfree_call_rcu        | 1 kmalloc-256 256 __do_sys_timerfd_create
+timerfd      | in=timerfd_release callee=kvfree_call_rcu        | 1 kmalloc-256 256 SYStimerfd_create
 mqueue       | 6.1  in=mqueue_evict_inode callee=free_msg       | 1 kmalloc-cg-128 128 load_msg
 mqueue       | 6.12 in=mqueue_evict_inode callee=free_msg       | 1 msg_msg-128 128 load_msg
 mqueue-user  | in=mqueue_evict_inode callee=put_ucounts         | 1 kmalloc-192 192 alloc_ucounts
@@ -32,7 +33,7 @@ pipe         | in=free_pipe_info callee=kfree                   | 1 kmalloc-cg-1
 scm          | in=__scm_destroy callee=kfree                    | 1 kmalloc-cg-4k 4096 __scm_send
 scm-file     | 6.1  in=__scm_destroy callee=fput                | 1 filp 256 __alloc_file, 1 kmalloc-256 256 do_epoll_create, 1 dentry 192 __d_alloc, 1 lsm_file_cache 24 security_file_alloc, CRED
 scm-file     | 6.12 in=__scm_destroy callee=fput                | 1 filp 192 alloc_empty_file, 1 kmalloc-256 256 do_epoll_create, 1 dentry 192 __d_alloc, 1 lsm_file_cache 48 security_file_alloc, CRED
-key          | in=__do_sys_add_key callee=key_put nth=2         | 1 key_jar 256 key_alloc, 1 kmalloc-8 8 key_alloc
+key          | in=SYSadd_key callee=key_put nth=2               | 1 key_jar 256 key_alloc, 1 kmalloc-8 8 key_alloc
 key-user     | in=keyctl_chown_key callee=key_user_put          | 1 kmalloc-96 96 key_user_lookup
 ip-options   | in=do_ip_setsockopt callee=kvfree_call_rcu       | 1 kmalloc-64 64 ip_options_get
 multicast    | in=ip_mc_drop_socket callee=kvfree_call_rcu      | 1 kmalloc-64 64 sock_kmalloc
@@ -41,13 +42,15 @@ io-uring     | 6.12 in=io_buffer_unmap callee=kvfree            | 1 kmalloc-cg-6
 cred         | in=revert_creds callee=__put_cred                | CRED, 1 uid_cache 192 alloc_uid, 1 kmalloc-192 192 alloc_ucounts
 seccomp      | in=__put_seccomp_filter callee=kfree             | 1 kmalloc-256 256 do_seccomp
 seccomp:prog | 6.1  in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, 1 kmalloc-64 64 __get_vm_area_node, 1 vmap_area 64 alloc_vmap_area, 1 kmalloc-8 8 __vmalloc_node_range
-seccomp:prog | 6.12 in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, 1 kmalloc-96 96 __get_vm_area_node, maybe 1 vmap_area 72 alloc_vmap_area, 1 kmalloc-8 8 __vmalloc_node_range_noprof
-mempolicy    | in=do_set_mempolicy callee=kmem_cache_free       | 1 numa_policy 272 mpol_new
+seccomp:prog | 6.12 debug in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, ...
+seccomp:prog | 6.12 stock in=__put_seccomp_filter callee=bpf_prog_destroy | 1 kmalloc-cg-2k 2048 bpf_prog_alloc_no_stats, 1 kmalloc-16 16 bpf_prog_store_orig_filter, 1 kmalloc-8 8 bpf_prog_store_orig_filter, 1 kmalloc-96 96 __get_vm_area_node, maybe 1 vmap_area 72 alloc_vmap_area, 1 kmalloc-8 8 __vmalloc_node_range_noprof
+mempolicy    | stock in=do_set_mempolicy callee=kmem_cache_free | 1 numa_policy 272 mpol_new
+mempolicy    | debug in=do_set_mempolicy callee=__mpol_put      | 1 numa_policy 272 mpol_new
 epoll-user   | in=ep_clear_and_put callee=free_uid              | 1 uid_cache 192 alloc_uid
 uts          | in=free_nsproxy callee=free_uts_ns               | 1 uts_namespace 432 copy_utsname
 tty          | comm= in=pty_cleanup callee=tty_port_put         | 1 kmalloc-512 512 pty_unix98_install
 tmpfs-policy | in=shmem_put_super callee=__mpol_put             | 1 numa_policy 272 mpol_new
-fs-context   | in=fscontext_release callee=put_fs_context       | 1 kmalloc-cg-192 192 alloc_fs_context, 1 kmalloc-96 96 __x64_sys_fsopen, 1 kmalloc-8 8 ramfs_init_fs_context, CRED
+fs-context   | in=fscontext_release callee=put_fs_context       | 1 kmalloc-cg-192 192 alloc_fs_context, 1 kmalloc-96 96 (__x64_sys_fsopen|fscontext_alloc_log), 1 kmalloc-8 8 ramfs_init_fs_context, CRED
 fs-mount     | 6.1  in=__fput callee=mntput                     | 1 kmalloc-2k 2048 alloc_super, 1 shmem_inode_cache 784 shmem_alloc_inode, 1 mnt_cache 320 alloc_vfsmnt, 1 dentry 192 __d_alloc, 1 kmalloc-192 192 shmem_fill_super, 2 kmalloc-64 64 __list_lru_init, 1 lsm_inode_cache 32 security_inode_alloc, 1 kmalloc-8 8 security_sb_alloc
 fs-mount     | 6.12 in=__fput callee=mntput                     | 1 kmalloc-2k 2048 alloc_super, 1 shmem_inode_cache 760 shmem_alloc_inode, 1 mnt_cache 384 alloc_vfsmnt, 1 dentry 192 __d_alloc, 1 kmalloc-192 192 shmem_fill_super, 2 kmalloc-64 64 __list_lru_init, 1 kmalloc-128 128 shrinker_alloc, 1 lsm_inode_cache 88 security_inode_alloc, 1 kmalloc-16 16 lsm_blob_alloc
 netns        | 6.1  in=free_nsproxy callee=__put_net            | 1 net_namespace 4480 copy_net_ns, ...
@@ -60,29 +63,35 @@ bind-mount   | 6.1  in=__fput callee=mntput                     | 1 mnt_cache 32
 bind-mount   | 6.12 in=__fput callee=mntput                     | 1 mnt_cache 384 alloc_vfsmnt, ...
 flock        | 6.1  in=locks_dispose_list callee=kmem_cache_free | 1 file_lock_cache 216 flock_lock_inode
 flock        | 6.12 in=locks_dispose_list callee=kmem_cache_free nth=2 | 1 file_lock_cache 192 flock_lock_inode
-inotify      | comm= in=inotify_free_mark callee=kmem_cache_free | 1 inotify_inode_mark 80 inotify_update_watch
+inotify      | comm= in=inotify_free_mark callee=kmem_cache_free | 1 inotify_inode_mark 80 (inotify_update_watch|SYSinotify_add_watch)
 '
 case $KERNEL in
 6.1.*) credentials="1 cred_jar 192 prepare_creds, 1 kmalloc-cg-16 16 security_prepare_creds" ;;
 *) credentials="1 cred 192 prepare_creds, 1 kmalloc-cg-16 16 lsm_blob_alloc" ;;
 esac
+system_call=__do_sys_
+grep -q ' __do_sys_timerfd_create$' /proc/kallsyms || system_call=__x64_sys_
 uid=50000
 
 # The lines of this kernel, blanks squeezed, of the cases that are asked for.
 lines() {
-	local name skipped leaks series
+	local name skipped leaks of
 	while IFS='|' read -r name skipped leaks; do
 		read -r name <<<"$name"
 		read -r skipped <<<"$skipped"
 		[[ -n $name && (-z ${CORPUS-} || " $CORPUS " == *" $name "*) ]] || continue
-		read -r series _ <<<"$skipped"
-		case $series in
-		6.*)
-			[[ $KERNEL == "$series".* ]] || continue
-			skipped=${skipped#"$series"}
-			;;
-		esac
-		echo "$name|$skipped|${leaks//CRED/$credentials}"
+		for of in $skipped; do
+			case $of in
+			6.*) [[ $KERNEL == "$of".* ]] || continue 2 ;;
+			debug) [[ $KERNEL == *-debug* ]] || continue 2 ;;
+			stock) [[ $KERNEL != *-debug* ]] || continue 2 ;;
+			*) break ;;
+			esac
+			skipped=${skipped#"$of "}
+		done
+		leaks=${leaks//CRED/$credentials}
+		[ -e /sys/kernel/slab/lsm_file_cache ] || leaks=$(sed -E 's/, 1 [^,]* (security_|lsm_)[^,]*//g' <<<"$leaks")
+		echo "$name|${skipped//SYS/$system_call}|${leaks//SYS/$system_call}"
 	done <<<"$corpus"
 }
 
@@ -149,7 +158,7 @@ found() {
 		more=yes list=${list%", ..."}
 	fi
 	wait_verdict "${id[$1]}" 120 || return
-	if [ -n "${nobodys[$1]-}" ] && has_kasan && [ "$(container_column "${id[$1]}" state)" = held ]; then
+	if [ -n "${nobodys[$1]-}" ] && has_kasan && [ -n "$(column "$proc/${id[$1]}/leaks" site verdict=held)" ]; then
 		skip "KASAN keeps dead objects that have its address, and so it is held (CAVEATS.md)" || return
 	fi
 	expect_state "${id[$1]}" leaked || return

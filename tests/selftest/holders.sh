@@ -126,8 +126,9 @@ make_mount() {
 	mount --bind "$shared/mount" "$notes/place" && rmdir "$shared/mount" && kill_container
 }
 
+device=
 make_loop() {
-	modprobe loop || return
+	modprobe -q loop || { echo "the kernel has no loop devices" >"$notes/loop.skip" && return 1; }
 	start_maker "$shared/loop" "head -c 65536 /dev/zero >$shared/new; mv $shared/new $shared/loop" || return
 	device=$(losetup -f --show "$shared/loop") && rm "$shared/loop" && kill_container
 }
@@ -182,7 +183,7 @@ open(sys.argv[2] + "/watching", "w").close()' "$on_overlay" "$notes" || return
 let_all_go() {
 	let_go
 	umount "$notes/place"
-	losetup -d "$device"
+	[ -z "$device" ] || losetup -d "$device"
 	rm -r "$on_overlay" "$shared/name"
 	umount "$shared/shared/shared" && umount "$shared/shared" && umount "$shared"
 }
@@ -190,6 +191,7 @@ let_all_go() {
 # was_held NAME SITE DETAILS HOLDERS: nothing has leaked or is unexplained, and the report says who has its address.
 was_held() {
 	local row
+	[ ! -e "$notes/$1.skip" ] || skip "$(cat "$notes/$1.skip")" || return
 	[ -n "${kept[$1]-}" ] || { cat "$notes/$1" && return 1; }
 	expect "verdicts" held "$(sed 1d "$notes/$1.leaks" | cut -d' ' -f1 | grep -vE '^(reclaimable|cached|deferred)' | sort -u | xargs)" ||
 		{ cat "$notes/$1.leaks" && return 1; }
