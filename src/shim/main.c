@@ -97,6 +97,7 @@ static int __init beancounter_init(void)
 	bc_places_init();
 	bc_census_init();
 	bc_keepers_init();
+	bc_memory_init();
 	bc_thread_stacks_init();
 	ret = bc_hooks_resolve();
 	if (ret)

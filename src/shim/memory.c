@@ -11,6 +11,7 @@
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/static_call.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
 
@@ -227,6 +228,28 @@ bool bc_cache_describe(const void *cache, u32 *stride, bool *reclaimable, char *
 	return true;
 }
 
+static void *no_start(const void *address)
+{
+	return NULL;
+}
+DEFINE_STATIC_CALL(bc_kfence_object_start, no_start);
+
+void bc_memory_init(void)
+{
+	unsigned long start = bc_lookup("kfence_object_start");
+
+	if (start)
+		static_call_update(bc_kfence_object_start, (void *)start);
+}
+
+/* KFENCE's objects lie one a page, at either end of it, as it likes (mm/kfence/core.c, kfence_guarded_alloc()). */
+static u64 kfence_object(u64 page, u32 low, u32 high)
+{
+	u64 start = (u64)static_call(bc_kfence_object_start)((void *)page);
+
+	return start >= page + low && start < page + high ? start : page + low;
+}
+
 u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)
 {
 	struct page *head = compound_head(virt_to_page((void *)page));
@@ -234,9 +257,11 @@ u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)
 	u64 first, at = page + low;
 	unsigned int size, pad;
 
+	if (is_kfence_address((void *)page))
+		return kfence_object(page, low, high);
 	/* The object may be freed meanwhile, and its page be another's: what is in the cache's place then may be no address at all. */
 	if (!PageSlab(head) || !GET(s, (const struct bc_kmem_cache *const *)((const char *)head + BC_SLAB_CACHE_OFFSET)) ||
-	    !GET(size, &s->size) || size != stride || !GET(pad, &s->red_left_pad) || is_kfence_address((void *)page))
+	    !GET(size, &s->size) || size != stride || !GET(pad, &s->red_left_pad))
 		return at;
 	first = (u64)page_address(head) + pad;
 	at = at <= first ? first : first + roundup(at - first, stride);

@@ -39,6 +39,9 @@ void bc_probe_tables_init(void);
 void bc_keepers_init(void);
 bool bc_keepers(bc_holder_found found, void *context);
 
+/* memory.c */
+void bc_memory_init(void);
+
 /* terminals.c: what an open terminal has, both its ends; any, the file stays */
 struct file;
 void bc_terminal_refers(const struct file *file, bc_holder_found found, void *context, const struct bc_holder *holder);

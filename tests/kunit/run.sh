@@ -20,6 +20,10 @@ stop() {
 [ -e "$module" ] || stop "there is no $module"
 [ -d /sys/module/kunit ] || [ -d /sys/kernel/debug/kunit ] || stop "this kernel has no KUnit"
 
+# KFENCE, where the kernel has it, is to take some of the suites' objects: switched on here, its pool is not full of others' yet.
+kfence=/sys/module/kfence/parameters/sample_interval
+[ ! -e $kfence ] || echo 1 >$kfence || stop "KFENCE cannot be switched on"
+
 # The kernel log has it all, on 6.1 too, whose files in debugfs end after 2 KiB.
 # It may be read once: what is printed here belongs to this run only.
 mark="tests/kunit/run.sh: $$ loads ${module##*/}"
