@@ -61,9 +61,11 @@ groups_of() { # count, bytes
 
 # Not that group, and nothing of that size at the sites of alloc_paths: of a hundred, RCU may have freed but some.
 all_freed() { # count, stride
+	local seen=$folder/objects # one reading: rows of several would not be each other's
 	[ "$(groups_of "$1" $(($1 * $2)))" = 0 ] || return
-	! paste <(column "$proc/$CONTAINER_ID/objects" site) <(column "$proc/$CONTAINER_ID/objects" count) \
-		<(column "$proc/$CONTAINER_ID/objects" bytes) | awk -v stride="$2" '/\[alloc_paths\]/ && $3 == $2 * stride { found = 1 } END { exit !found }'
+	cat "$proc/$CONTAINER_ID/objects" >"$seen" || return
+	! paste <(column "$seen" site) <(column "$seen" count) <(column "$seen" bytes) |
+		awk -v stride="$2" '/\[alloc_paths\]/ && $3 == $2 * stride { found = 1 } END { exit !found }'
 }
 
 # exact PATH COUNT SIZE CONTEXT HOW FREE_CONTEXT. The objects have a site of their own, which nothing else moves.

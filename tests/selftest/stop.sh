@@ -125,7 +125,7 @@ memory_flat() {
 	rows=$(column "$proc/containers" state | grep -vc running)
 	[ "$rows" -le 64 ] || fail "$rows stopped containers are listed, not 64 at most" || return
 	expect "leaked containers" "" "$(column "$proc/containers" id state=leaked | awk -v first="$first" '$1 > first')" || return
-	# The sums are those of its quarantine, which makes slabs come to other pages, too.
+	# With KASAN the sums are those of its quarantine, which makes slabs come to other pages, too.
 	if has_kasan; then
 		expect_healthy
 		return
