@@ -243,11 +243,9 @@ void bc_memory_init(void)
 }
 
 /* KFENCE's objects lie one a page, at either end of it, as it likes (mm/kfence/core.c, kfence_guarded_alloc()). */
-static u64 kfence_object(u64 page, u32 low, u32 high)
+u64 bc_kfence_object(u64 address)
 {
-	u64 start = (u64)static_call(bc_kfence_object_start)((void *)page);
-
-	return start >= page + low && start < page + high ? start : page + low;
+	return is_kfence_address((void *)address) ? (u64)static_call(bc_kfence_object_start)((void *)address) : 0;
 }
 
 u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)
@@ -257,8 +255,10 @@ u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)
 	u64 first, at = page + low;
 	unsigned int size, pad;
 
-	if (is_kfence_address((void *)page))
-		return kfence_object(page, low, high);
+	if (is_kfence_address((void *)page)) {
+		at = bc_kfence_object(page);
+		return at >= page + low && at < page + high ? at : page + low;
+	}
 	/* The object may be freed meanwhile, and its page be another's: what is in the cache's place then may be no address at all. */
 	if (!PageSlab(head) || !GET(s, (const struct bc_kmem_cache *const *)((const char *)head + BC_SLAB_CACHE_OFFSET)) ||
 	    !GET(size, &s->size) || size != stride || !GET(pad, &s->red_left_pad))

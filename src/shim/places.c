@@ -101,8 +101,11 @@ static bool is_in_slab(u64 address, struct page *head, struct bc_place *place, c
 	if (!GET(place->name, slab.cache.name)) /* which may be short, and end where its page does */
 		strscpy(place->name, "slab", sizeof(place->name));
 	place->name[sizeof(place->name) - 1] = 0;
-	if (is_kfence_address((void *)address)) /* one a page, at either end of it */
+	if (is_kfence_address((void *)address)) {
+		/* A freed one's page is not mapped (mm/kfence/core.c, kfence_guarded_free()): we would not have read it. */
+		place->object = bc_kfence_object(address);
 		return true;
+	}
 	slab.random = 0;
 	if (IS_ENABLED(CONFIG_SLAB_FREELIST_HARDENED) && lists_known &&
 	    !GET(slab.random, (const unsigned long *)((const char *)s + random_at)))

@@ -41,6 +41,7 @@ bool bc_keepers(bc_holder_found found, void *context);
 
 /* memory.c */
 void bc_memory_init(void);
+u64 bc_kfence_object(u64 address); /* where the object of KFENCE's is that it lies in, 0 if it is none of them; any */
 
 /* terminals.c: what an open terminal has, both its ends; any, the file stays */
 struct file;

@@ -108,7 +108,8 @@ poll() {
 
 # What is freed waits in its quarantine, of up to a 32nd of the memory, with what is written in it.
 has_kasan() { grep -q ' kasan_report$' /proc/kallsyms; }
-unreclaimable() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' /proc/meminfo; }
+unreclaimable_of() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' "$@"; }
+unreclaimable() { unreclaimable_of /proc/meminfo; }
 
 # --- the module's files
 

@@ -51,19 +51,22 @@ own_rows() {
 	expect "ids seen" "$CONTAINER_ID" "$(ids "$folder/out")"
 }
 
-# The host's row is what slab has less what the containers have. Both move: looked at while slab's totals stand still.
+# The host's row is what slab has less what the containers have. Both move: looked at while slab's totals stand still, and by this
+# process itself, since another one's stack and descriptors are slab memory, too.
 host_row_now() {
-	local total
-	total=$(unreclaimable)
-	cat "$old" >"$folder/rows"
-	[ "$total" = "$(unreclaimable)" ] || return
-	host=$(awk '$1 == "0:" && $2 == "kmemsize" { print $3 }' "$folder/rows")
-	others=$(awk '$1 ~ /^[1-9][0-9]*:$/ && $2 == "kmemsize" { sum += $3 } END { print sum + 0 }' "$folder/rows")
+	local before rows after
+	mapfile -t before </proc/meminfo
+	mapfile -t rows <"$old"
+	mapfile -t after </proc/meminfo
+	total=$(printf '%s\n' "${after[@]}" | unreclaimable_of)
+	[ "$total" = "$(printf '%s\n' "${before[@]}" | unreclaimable_of)" ] || return
+	host=$(printf '%s\n' "${rows[@]}" | awk '$1 == "0:" && $2 == "kmemsize" { print $3 }')
+	others=$(printf '%s\n' "${rows[@]}" | awk '$1 ~ /^[1-9][0-9]*:$/ && $2 == "kmemsize" { sum += $3 } END { print sum + 0 }')
 	rest=$((total - others))
 }
 
 host_row() {
-	local host others rest
+	local host others rest total
 	start_container -- sleep 1000 || return
 	poll 30 host_row_now || fail "slab's total does not stand still" || return
 	kill_container
