@@ -98,6 +98,7 @@ class Survivors
 	void scan(u32 index);
 	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
+	u32 read(const Survivor &s);
 	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
 	void keep_anchors();
 	void push(u32 index);

@@ -26,14 +26,24 @@ bool may_own(const Survivor &s)
 
 } // namespace
 
+// Its contents, in words_: how many bytes. An object in KFENCE's pool is as long as it was asked for and not as its cache's stride, may end
+// with its page, and nobody may read in the next one (mm/kfence/core.c, kfence_guarded_alloc()).
+u32 Survivors::read(const Survivor &s)
+{
+	u32 bytes = stride_of(s);
+	if (bytes > kMostScanned * 1024)
+		bytes = kMostScanned * 1024;
+	const auto *from = reinterpret_cast<const void *>(u64{s.address});
+	if (bc_read(words_, from, bytes))
+		return bytes;
+	const u32 in_page = static_cast<u32>(kPageSize - s.address % kPageSize);
+	return in_page < bytes && bc_read(words_, from, in_page) ? in_page : 0;
+}
+
 // Calls visit(target, pointer) for every word of an object that points into another survivor.
 template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
 {
-	u32 bytes = stride_of(source);
-	if (bytes > kMostScanned * 1024)
-		bytes = kMostScanned * 1024;
-	if (!bc_read(words_, reinterpret_cast<const void *>(u64{source.address}), bytes))
-		return;
+	const u32 bytes = read(source);
 	const u64 lowest = entries_[0].address;
 	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
 	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {

@@ -54,6 +54,21 @@ TEST_F(Stop, HeldByADescriptorOutside)
 	EXPECT_EQ(c->current(), State::clean);
 }
 
+// In KFENCE's pool an object is not as long as its stride, and nothing can be read behind its page.
+TEST_F(Stop, WhatAGuardedObjectPointsToIsAPartOfIt)
+{
+	const Cache guarded{2200, true, "dentry"};
+	Container *c = start(ns(1));
+	make(guarded, kText + 0x1010);
+	const u64 object = make(guarded, kText + 0x1010); // over the end of a page
+	const u64 part = make(k64_);
+	host::write_word(object + 200, part);
+	host::guard_page(platform::page_index(object) + 1);
+	probe_says(0);
+	stop_until(*c, State::clean);
+	EXPECT_EQ(c->excused[kPartRow].objects, 1u);
+}
+
 TEST_F(Stop, LostByItsHolderItIsALeak)
 {
 	Container *c = start(ns(1));

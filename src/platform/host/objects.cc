@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Objects {
 	bc_u64 next_cache = 0;
 	std::map<bc_u64, Slab> slabs; // by first page
 	std::map<bc_u64, bc_u64> words;
+	std::set<bc_u64> guards;
 	std::map<bc_u64, Symbol> symbols;
 	std::map<bc_u32, std::vector<bc_u64>> stacks;
 	bool restricted = false;
@@ -98,6 +100,11 @@ void drop_slab(bc_u64 first)
 void write_word(bc_u64 address, bc_u64 word)
 {
 	g_objects.with([&](Objects &o) { o.words[address] = word; });
+}
+
+void guard_page(bc_u64 index)
+{
+	g_objects.with([&](Objects &o) { o.guards.insert(index); });
 }
 
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module)
@@ -200,6 +207,9 @@ bool bc_read(void *to, const void *from, unsigned long size)
 	}
 	return g_objects.with([&](Objects &o) {
 		if (slab_of(o, bc::platform::page_index(start)) == nullptr)
+			return false;
+		const auto guard = o.guards.lower_bound(bc::platform::page_index(start));
+		if (guard != o.guards.end() && *guard <= bc::platform::page_index(start + size - 1))
 			return false;
 		memset(to, 0, size);
 		const auto end = o.words.lower_bound(start + size);
