@@ -26,8 +26,9 @@ bool may_own(const Survivor &s)
 
 } // namespace
 
-// Its contents, in words_: how many bytes. An object in KFENCE's pool is as long as it was asked for and not as its cache's stride, may end
-// with its page, and nobody may read in the next one (mm/kfence/core.c, kfence_guarded_alloc()).
+// Its contents, in words_: how many bytes. An object in KFENCE's pool is as long as it was asked for and not as its
+// cache's stride, may end with its page, and nobody may read in the next one (mm/kfence/core.c,
+// kfence_guarded_alloc()).
 u32 Survivors::read(const Survivor &s)
 {
 	u32 bytes = stride_of(s);
