@@ -31,6 +31,7 @@ struct search {
 	bc_holder_found found;
 	void *context;
 	struct bc_holder holder;
+	struct bc_keyrings keyrings;
 };
 
 static void refers(struct search *search, const void *pointer)
@@ -231,6 +232,8 @@ static void task_refers(struct search *search, struct task_struct *task)
 	search->holder.by = "cred";
 	cred_refers(search, rcu_dereference(task->real_cred));
 	cred_refers(search, rcu_dereference(task->cred));
+	search->holder.by = "keyring";
+	bc_keyrings_refer(rcu_dereference(task->real_cred), &search->keyrings, search->found, search->context, &search->holder);
 	rcu_read_unlock();
 	/* The leader's alone: what it shares with its threads is looked at once. */
 	search->holder.by = "signal";

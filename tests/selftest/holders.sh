@@ -235,11 +235,27 @@ host_network() {
 	expect_state "$CONTAINER_ID" clean && expect_nothing_held "$CONTAINER_ID"
 }
 
+# Without a user namespace of its own a container has the host's users' keyrings, and what it puts there stays.
+keyrings() {
+	local status=0 key
+	run_container -- python3 -c 'import ctypes
+call = ctypes.CDLL(None).syscall
+assert call(248, b"user", b"holders", b"mine", 4, -4) > 0 # add_key() to the user keyring
+assert call(250, 22, -1, -2) > 0 # KEYCTL_GET_PERSISTENT' || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" held || status=1
+	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	key=$(awk '$1 == "held" && / key_alloc[+]/' "$proc/$CONTAINER_ID/leaks")
+	expect_match "who has the keys" 'pid=[0-9]+,comm=[^, ]+,by=keyring' "$key" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	return "$status"
+}
+
 need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 13
+ktap_plan 14
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
@@ -257,5 +273,6 @@ ktap_test "a file that the host watches" was_held watch ovl_alloc_inode 'ino=[0-
 ktap_test "a mount in the host's name space, by propagation" was_held propagated alloc_vfsmnt 'pid=[0-9]+,comm=[^, ]+,by=mount' '[^ ]+'
 ktap_test "... all let go: clean" all_clean
 ktap_test "connections in the host's network namespace leave nothing" host_network
+ktap_test "keys in the host's keyrings" keyrings
 rm -rf "$notes"
 ktap_end
