@@ -27,6 +27,8 @@ static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begi
 static const struct list_head *const *chunks;
 static const int *slots;
 static const struct list_head *super_blocks;
+static const char *const images[] = { "kexec_image", "kexec_crash_image" };
+static const void *const *image[ARRAY_SIZE(images)];
 
 static struct vm_struct *no_area(const void *address)
 {
@@ -37,7 +39,10 @@ DEFINE_STATIC_CALL(bc_find_vm_area, no_area);
 void bc_keepers_init(void)
 {
 	unsigned long area = bc_lookup("find_vm_area");
+	int i;
 
+	for (i = 0; i < ARRAY_SIZE(images); i++)
+		image[i] = (const void *)bc_lookup(images[i]);
 	sysfs_root = (const void *)bc_lookup("sysfs_root_kn");
 	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
@@ -236,6 +241,19 @@ static bool file_systems_keep(struct keeper *keeper)
 	return complete;
 }
 
+/* ---- kexec: what was loaded is the machine's until it is used, or another takes its place (kernel/kexec_core.c) */
+
+static void images_keep(struct keeper *keeper)
+{
+	const void *loaded;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(images); i++) {
+		if (image[i] && GET(loaded, image[i]))
+			keeps(keeper, loaded);
+	}
+}
+
 bool bc_keepers(bc_holder_found found, void *context)
 {
 	struct keeper keeper = { .found = found, .context = context, .holder.fd = -1 };
@@ -256,5 +274,7 @@ bool bc_keepers(bc_holder_found found, void *context)
 	keeper.steps = 0;
 	keeper.holder.by = "xfs";
 	complete &= file_systems_keep(&keeper);
+	keeper.holder.by = "kexec";
+	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;
 }

@@ -251,11 +251,32 @@ assert call(250, 22, -1, -2) > 0 # KEYCTL_GET_PERSISTENT' || return
 	return "$status"
 }
 
+# kexec_image: loaded until somebody unloads it. A page at 16 MiB, which nobody jumps to.
+kexec_load='import ctypes, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+page = ctypes.create_string_buffer(4096)
+segment = (ctypes.c_ulong * 4)(ctypes.addressof(page), 4096, 16 << 20, 4096)
+if call(246, ctypes.c_ulong(16 << 20), ctypes.c_ulong(int(sys.argv[1])), segment, ctypes.c_ulong(0)):
+    sys.exit(f"kexec_load: {ctypes.get_errno()}")'
+
+kexec() {
+	local status=0
+	run_container -- python3 -c "$kexec_load" 1 || return
+	wait_verdict "$CONTAINER_ID" || return
+	expect_state "$CONTAINER_ID" held || status=1
+	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	python3 -c "$kexec_load" 0 || return
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
+	return "$status"
+}
+
 need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 14
+ktap_plan 15
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
@@ -274,5 +295,6 @@ ktap_test "a mount in the host's name space, by propagation" was_held propagated
 ktap_test "... all let go: clean" all_clean
 ktap_test "connections in the host's network namespace leave nothing" host_network
 ktap_test "keys in the host's keyrings" keyrings
+ktap_test "an image that was loaded for kexec" kexec
 rm -rf "$notes"
 ktap_end
