@@ -13,6 +13,10 @@ namespace beanctl
 
 bool is_kernel_report(const std::string &line)
 {
+	// What any user's mount() says of an option, with a word that is a report's else (fs/namespace.c,
+	// warn_mandlock()).
+	if (line.find("WARNING: The mand mount option") != std::string::npos)
+		return false;
 	for (const char *report : {"WARNING: ", "BUG: ", "kernel BUG at", "Oops", "general protection fault",
 				   "KASAN: ", "KFENCE: ", "UBSAN: ", "refcount_t: ", "list_add corruption",
 				   "list_del corruption", "suspicious RCU usage", "INFO: task ", "detected stall",

@@ -357,6 +357,7 @@ TEST(KernelLog, ReportsAndOtherLines)
 	EXPECT_TRUE(is_kernel_report("Oops: 0000 [#1] PREEMPT SMP"));
 	EXPECT_FALSE(is_kernel_report("beancounter: 9 hooks in place"));
 	EXPECT_FALSE(is_kernel_report("systemd[1]: DEBUG: x"));
+	EXPECT_FALSE(is_kernel_report("=====\nWARNING: The mand mount option has been deprecated and"));
 }
 
 TEST(Top, ALineIsCutBetweenCharacters)
