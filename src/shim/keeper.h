@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of keepers.c and terminals.c: whom they tell of what they find, and how long they may go on.
+ * The walks of keepers.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on.
  */
 #ifndef BC_KEEPER_H
 #define BC_KEEPER_H

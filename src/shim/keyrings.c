@@ -12,8 +12,7 @@
 #include <linux/key-type.h>
 #include <linux/user_namespace.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "keeper.h"
 
 #ifdef CONFIG_KEYS
 
@@ -21,69 +20,55 @@
 #define MOST_DEPTH 12	/* of keyrings and nodes together: each is a frame of our stack */
 #define TAGS 3UL
 
-struct walk {
-	bc_holder_found found;
-	void *context;
-	const struct bc_holder *holder;
-	int nodes;
-};
-
-static void tell(const struct walk *walk, const void *pointer)
-{
-	if ((long)pointer < 0) /* a kernel address */
-		walk->found(walk->context, (u64)pointer, walk->holder);
-}
-
 static const void *untagged(const struct assoc_array_ptr *tagged)
 {
 	return (const void *)((unsigned long)tagged & ~TAGS);
 }
 
-static void key_refers(struct walk *walk, const struct key *key, int depth);
+static void key_refers(struct keeper *keeper, const struct key *key, int depth);
 
-static void tree_refers(struct walk *walk, const struct assoc_array_ptr *tagged, int depth)
+static void tree_refers(struct keeper *keeper, const struct assoc_array_ptr *tagged, int depth)
 {
 	struct assoc_array_shortcut shortcut;
 	struct assoc_array_ptr *slot;
 	int i;
 
 	while (assoc_array_ptr_is_meta(tagged) && assoc_array_ptr_is_shortcut(tagged)) {
-		tell(walk, untagged(tagged));
-		if (++walk->nodes > MOST_NODES || !GET(shortcut, (const struct assoc_array_shortcut *)untagged(tagged)))
+		keeps(keeper, untagged(tagged));
+		if (++keeper->steps > MOST_NODES || !GET(shortcut, (const struct assoc_array_shortcut *)untagged(tagged)))
 			return;
 		tagged = shortcut.next_node;
 	}
 	if (!tagged)
 		return;
 	if (assoc_array_ptr_is_leaf(tagged)) {
-		key_refers(walk, untagged(tagged), depth);
+		key_refers(keeper, untagged(tagged), depth);
 		return;
 	}
-	tell(walk, untagged(tagged));
-	if (++walk->nodes > MOST_NODES || depth == MOST_DEPTH)
+	keeps(keeper, untagged(tagged));
+	if (++keeper->steps > MOST_NODES || depth == MOST_DEPTH)
 		return;
 	for (i = 0; i < ASSOC_ARRAY_FAN_OUT; i++) {
 		if (GET(slot, &((const struct assoc_array_node *)untagged(tagged))->slots[i]) && slot)
-			tree_refers(walk, slot, depth + 1);
+			tree_refers(keeper, slot, depth + 1);
 	}
 }
 
-static void key_refers(struct walk *walk, const struct key *key, int depth)
+static void key_refers(struct keeper *keeper, const struct key *key, int depth)
 {
 	const struct assoc_array_ptr *root;
 	const struct key_type *type;
 
-	tell(walk, key);
+	keeps(keeper, key);
 	if (depth < MOST_DEPTH && GET(type, &key->type) && type == &key_type_keyring && GET(root, &key->keys.root) && root)
-		tree_refers(walk, root, depth + 1);
+		tree_refers(keeper, root, depth + 1);
 }
 
-static void keyring_refers(bc_holder_found found, void *context, const struct bc_holder *holder, const struct key *key)
+static void keyring_refers(struct keeper *keeper, const struct key *key)
 {
-	struct walk walk = { .found = found, .context = context, .holder = holder };
-
+	keeper->steps = 0;
 	if (key)
-		key_refers(&walk, key, 0);
+		key_refers(keeper, key, 0);
 }
 
 /* The two that are walked are its session's and its namespace's, which many tasks share: not again where the task before had the same. */
@@ -93,26 +78,27 @@ void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, bc_hol
 	const struct key *const *const own[] = { (const struct key *const *)&cred->thread_keyring,
 						 (const struct key *const *)&cred->process_keyring,
 						 (const struct key *const *)&cred->request_key_auth };
+	struct keeper keeper = { .found = found, .context = context, .holder = *holder };
 	const struct user_namespace *user_ns;
 	const struct key *key;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(own); i++) {
 		if (GET(key, own[i]))
-			keyring_refers(found, context, holder, key);
+			keyring_refers(&keeper, key);
 	}
 	if (GET(key, &cred->session_keyring) && key && key != last->session) {
 		last->session = key;
-		keyring_refers(found, context, holder, key);
+		keyring_refers(&keeper, key);
 	}
 	if (!GET(user_ns, &cred->user_ns) || user_ns == last->user_ns)
 		return;
 	last->user_ns = user_ns;
 	if (GET(key, &user_ns->user_keyring_register))
-		keyring_refers(found, context, holder, key);
+		keyring_refers(&keeper, key);
 #ifdef CONFIG_PERSISTENT_KEYRINGS
 	if (GET(key, &user_ns->persistent_keyring_register))
-		keyring_refers(found, context, holder, key);
+		keyring_refers(&keeper, key);
 #endif
 }
 

@@ -245,7 +245,7 @@ void bc_memory_init(void)
 /* KFENCE's objects lie one a page, at either end of it, as it likes (mm/kfence/core.c, kfence_guarded_alloc()). */
 u64 bc_kfence_object(u64 address)
 {
-	return is_kfence_address((void *)address) ? (u64)static_call(bc_kfence_object_start)((void *)address) : 0;
+	return (u64)static_call(bc_kfence_object_start)((void *)address);
 }
 
 u64 bc_object_address(u64 page, u32 low, u32 high, u32 stride)

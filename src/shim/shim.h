@@ -41,7 +41,7 @@ bool bc_keepers(bc_holder_found found, void *context);
 
 /* memory.c */
 void bc_memory_init(void);
-u64 bc_kfence_object(u64 address); /* where the object of KFENCE's is that it lies in, 0 if it is none of them; any */
+u64 bc_kfence_object(u64 address); /* of one in KFENCE's pool: where the object there starts, 0 if that cannot be told; any */
 
 /* keyrings.c: what a living task's keyrings have, and its user namespace's; any, within RCU */
 struct cred;

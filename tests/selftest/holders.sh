@@ -38,12 +38,19 @@ let_go() {
 	wait "$holder"
 }
 
-# expect_held SITE: it is held, and by whom; nothing has leaked; then the holder lets go.
-expect_held() {
-	local status=0 details
+# Its verdict is held, and nothing has leaked.
+nothing_but_held() {
+	local status=0
 	wait_verdict "$CONTAINER_ID" || return
 	expect_state "$CONTAINER_ID" held || status=1
 	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	return "$status"
+}
+
+# expect_held SITE: it is held, and by whom; nothing has leaked; then the holder lets go.
+expect_held() {
+	local status=0 details
+	nothing_but_held || status=1
 	details=$(awk -v site="^$1[+.]" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
 		$1 == "held" && $at["site"] ~ site { print $at["details"] }' "$proc/$CONTAINER_ID/leaks")
 	expect "who holds $1" "pid=$holder,comm=python3,fd=7" "$details" || status=1
@@ -243,9 +250,7 @@ keyrings() {
 call = ctypes.CDLL(None, use_errno=True).syscall
 assert call(248, b"user", b"holders", b"mine", 4, -4) > 0 # add_key() to the user keyring
 assert call(250, 22, -1, -2) > 0 or ctypes.get_errno() == errno.EOPNOTSUPP # KEYCTL_GET_PERSISTENT' || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" held || status=1
-	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	nothing_but_held || status=1
 	key=$(awk '$1 == "held" && / key_alloc[+]/' "$proc/$CONTAINER_ID/leaks")
 	expect_match "who has the keys" 'pid=[0-9]+,comm=[^, ]+,by=keyring' "$key" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
@@ -264,9 +269,7 @@ kexec() {
 	local status=0
 	grep -q ' kexec_image$' /proc/kallsyms || skip "the kernel has no kexec" || return
 	run_container -- python3 -c "$kexec_load" 1 || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" held || status=1
-	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	nothing_but_held || status=1
 	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	python3 -c "$kexec_load" 0 || return

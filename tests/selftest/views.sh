@@ -60,8 +60,9 @@ host_row_now() {
 	mapfile -t after </proc/meminfo
 	total=$(printf '%s\n' "${after[@]}" | unreclaimable_of)
 	[ "$total" = "$(printf '%s\n' "${before[@]}" | unreclaimable_of)" ] || return
-	host=$(printf '%s\n' "${rows[@]}" | awk '$1 == "0:" && $2 == "kmemsize" { print $3 }')
-	others=$(printf '%s\n' "${rows[@]}" | awk '$1 ~ /^[1-9][0-9]*:$/ && $2 == "kmemsize" { sum += $3 } END { print sum + 0 }')
+	printf '%s\n' "${rows[@]}" >"$folder/rows"
+	host=$(awk '$1 == "0:" && $2 == "kmemsize" { print $3 }' "$folder/rows")
+	others=$(awk '$1 ~ /^[1-9][0-9]*:$/ && $2 == "kmemsize" { sum += $3 } END { print sum + 0 }' "$folder/rows")
 	rest=$((total - others))
 }
 
