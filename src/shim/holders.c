@@ -10,6 +10,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/fsnotify_backend.h>
 #include <linux/magic.h>
 #include <linux/net.h>
 #include <linux/nsproxy.h>
@@ -25,6 +26,7 @@
 #include "shim.h"
 
 #define MOST_STEPS 1024
+#define MOST_LISTED 16384 /* fs/notify: events that wait, unless a sysctl allows more */
 #define PROC_INODE_WORDS 9 /* of struct proc_inode before its vfs_inode, its pid among them: fs/proc/internal.h */
 
 struct search {
@@ -38,6 +40,21 @@ static void refers(struct search *search, const void *pointer)
 {
 	if ((long)pointer < 0) /* a kernel address */
 		search->found(search->context, (u64)pointer, &search->holder);
+}
+
+/* Of objects that begin with their place in it. */
+static void list_refers(struct search *search, const struct list_head *list)
+{
+	const struct list_head *node;
+	int steps;
+
+	if (!GET(node, &list->next))
+		return;
+	for (steps = 0; node != list && steps < MOST_LISTED; steps++) {
+		refers(search, node);
+		if (!GET(node, &node->next))
+			break;
+	}
 }
 
 /* Its peer's pid and credentials (SO_PEERCRED), and of a unix socket its address, where that is, and its peer. */
@@ -144,6 +161,29 @@ static void cred_refers(struct search *search, const struct cred *cred)
 		refers(search, user_ns);
 }
 
+static const char *const names_of_watches[] = { "inotify_fops", "fanotify_fops" };
+static const void *watches[ARRAY_SIZE(names_of_watches)];
+
+void bc_holders_init(void)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(watches); i++)
+		watches[i] = (const void *)bc_lookup(names_of_watches[i]);
+}
+
+/* What was done to a watched file waits, in the name of whoever did it, until the watch's owner reads it: struct fsnotify_event. */
+static void watch_refers(struct search *search, const struct file *file)
+{
+	const struct fsnotify_group *group = READ_ONCE(file->private_data);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(watches); i++) {
+		if (group && READ_ONCE(file->f_op) == watches[i])
+			list_refers(search, &group->notification_list);
+	}
+}
+
 static void file_refers(struct search *search, const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
@@ -154,6 +194,7 @@ static void file_refers(struct search *search, const struct file *file)
 	refers(search, file->f_path.mnt);
 	cred_refers(search, file->f_cred);
 	bc_terminal_refers(file, search->found, search->context, &search->holder);
+	watch_refers(search, file);
 	if (!inode)
 		return;
 	refers(search, inode);
@@ -206,20 +247,6 @@ static void files_refer(struct search *search, struct task_struct *task)
 	search->holder.fd = -1;
 }
 
-static void pending_refers(struct search *search, const struct sigpending *pending)
-{
-	const struct list_head *node;
-	int steps;
-
-	if (!GET(node, &pending->list.next))
-		return;
-	for (steps = 0; node != &pending->list && steps < MOST_STEPS; steps++) {
-		refers(search, node); /* struct sigqueue begins with it */
-		if (!GET(node, &node->next))
-			break;
-	}
-}
-
 static void task_refers(struct search *search, struct task_struct *task)
 {
 	search->holder.pid = task_pid_nr(task);
@@ -237,9 +264,9 @@ static void task_refers(struct search *search, struct task_struct *task)
 	rcu_read_unlock();
 	/* The leader's alone: what it shares with its threads is looked at once. */
 	search->holder.by = "signal";
-	pending_refers(search, &task->pending);
+	list_refers(search, &task->pending.list); /* struct sigqueue begins with it */
 	if (thread_group_leader(task))
-		pending_refers(search, &task->signal->shared_pending);
+		list_refers(search, &task->signal->shared_pending.list);
 	task_lock(task);
 	if (task->fs) {
 		search->holder.by = "cwd";

@@ -35,6 +35,9 @@ bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 /* probe_tables.c */
 void bc_probe_tables_init(void);
 
+/* holders.c: bc_holders() */
+void bc_holders_init(void);
+
 /* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
 void bc_keepers_init(void);
 bool bc_keepers(bc_holder_found found, void *context);

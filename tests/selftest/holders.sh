@@ -93,6 +93,22 @@ deleted_file() {
 	expect_held ovl_alloc_inode
 }
 
+# What the container did where the host watches, and the host has not read.
+unread_event() {
+	rm -rf /tmp/holders.events
+	mkdir /tmp/holders.events
+	hold 'import ctypes
+libc = ctypes.CDLL(None)
+watches = libc.inotify_init()
+libc.inotify_add_watch(watches, b"/tmp/holders.events", 0x100) # IN_CREATE
+have(watches)' || return
+	start_container -- sh -c ': >/tmp/holders.events/made; sleep 1000; true' || return
+	poll 10 test -e /tmp/holders.events/made || fail "no file" || return
+	kill_container
+	rm -r /tmp/holders.events
+	expect_held inotify_handle_inode_event
+}
+
 # The host's end of a connection holds the container's, even when that is dead; its own was made by the container's connect().
 unix_connection() {
 	rm -f /tmp/holders.socket
@@ -155,7 +171,8 @@ time.sleep(1000)' "$shared/flight" || return
 }
 
 make_watch() {
-	start_maker "$on_overlay/file" "mkdir $on_overlay && echo mine >$on_overlay/file" || return
+	# Renamed: what is written where it is watched already waits as an event, and is unread_event()'s.
+	start_maker "$on_overlay/file" "mkdir $on_overlay && echo mine >$on_overlay/new && mv $on_overlay/new $on_overlay/file" || return
 	poll 20 test -e "$notes/watching" || fail "the host does not watch it" || return
 	kill_container
 }
@@ -281,11 +298,12 @@ need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 15
+ktap_plan 16
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
 ktap_test "a file without a name" deleted_file
+ktap_test "an event that the host has not read" unread_event
 ktap_test "a connection by a unix socket" unix_connection
 make_all name mount loop flight watch propagated || exit 1
 keep_reports
