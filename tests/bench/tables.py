@@ -5,7 +5,7 @@ from results import COLUMNS, PAIRS, SYSCALLS
 HEADS = {"bare": "bare", "host": "host's task", "container": "container", "near": "near its limit", "stacks": "with stacks",
          "memcg": "memcg", "tracer": "tracer", "bpftrace": "bpftrace"}
 ROWS = {"kmalloc_64": "kmalloc(64)", "kmalloc_64_variable": "kmalloc(n), n = 64", "kmem_cache": "kmem_cache",
-        "bulk": "bulk, per object", "kfree_rcu": "kfree_rcu(), the caller's part", "kfree_bulk": "kfree_rcu(), its batch",
+        "bulk": "bulk of 16, per object", "kfree_rcu": "kfree_rcu(), the caller's part", "kfree_bulk": "kfree_rcu(), its batch",
         "kmalloc_4k": "kmalloc(4096)", "kmalloc_16k": "kmalloc(16384)", "fork_exit_wait": "fork, exit, wait",
         "open_close": "open, close", "pipe_close": "pipe, close", "socketpair_rw": "socketpair, write, read",
         "mmap_munmap": "mmap, munmap"}

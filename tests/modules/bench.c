@@ -49,6 +49,16 @@ static void nothing(void)
 	asm volatile("" ::: "memory");
 }
 
+/* Interrupts off. A reschedule that is due would show at the end of every section: 20 instructions of a pair in a container. */
+static unsigned long begin(void)
+{
+	unsigned long flags;
+
+	cond_resched();
+	local_irq_save(flags);
+	return flags;
+}
+
 static void nops(void)
 {
 	asm volatile(".rept 1000\n nop\n .endr" ::: "memory");
@@ -166,9 +176,8 @@ static u64 least(void (*run)(void), int times, int rounds)
 
 	for (round = 0; round < rounds; round++) {
 		u64 start, took, before[2] = {};
-		unsigned long flags;
+		unsigned long flags = begin();
 
-		local_irq_save(flags);
 		if (tracer_saw)
 			tracer_saw(&before[0], &before[1]);
 		start = rdtsc_ordered();
@@ -246,10 +255,9 @@ static ssize_t say(char __user *to, size_t length, u64 one, u64 two)
 
 static ssize_t read_switch(struct file *file, char __user *to, size_t length, loff_t *at)
 {
-	unsigned long flags;
+	unsigned long flags = begin();
 	u64 start, first, second;
 
-	local_irq_save(flags);
 	start = rdtsc_ordered();
 	constant_plain();
 	first = rdtsc_ordered() - start;
@@ -282,11 +290,10 @@ static int churn(void)
 
 static ssize_t read_churn(struct file *file, char __user *to, size_t length, loff_t *at)
 {
-	unsigned long flags;
+	unsigned long flags = begin();
 	int i, made = 0;
 	u64 start, took;
 
-	local_irq_save(flags);
 	start = rdtsc_ordered();
 	for (i = 0; i < CHURNS; i++)
 		made += churn();

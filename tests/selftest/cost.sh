@@ -26,7 +26,7 @@ kmem_cache          near      141 # the same
 bulk_32             host      17 # a look at the page, of each
 bulk_32             container 40 # and a slot written and cleared: together.S, and what is done once for all
 bulk_32             near      48 # the account, once for all
-kmalloc_4k          container 107 # a page's own slot, in its word; 103 to 107 were seen here, by where the objects lie, 124 in make bench, whose pages others have had
+kmalloc_4k          container 107 # a page's own slot, in its word; 103 to 107 were seen here, by where the objects lie
 kmalloc_16k         container 450 # the same, and its caller looked for above the allocator's function
 "
 mapfile -t budgets < <(grep . <<<"$budgets")
