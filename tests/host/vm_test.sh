@@ -84,6 +84,7 @@ vm panic --no-module -- bash -c 'echo c >/proc/sysrq-trigger'
 vm warning --no-module -- bash -c 'echo "WARNING: of the test" >/dev/kmsg'
 vm allowed --no-module --allow 'WARNING: of the test$' -- \
 	bash -c 'echo "WARNING: of the test" >/dev/kmsg; exit 3'
+vm excused --no-module -- bash -c 'echo "WARNING: The mand mount option has been deprecated and" >/dev/kmsg; exit 3'
 vm background --no-module -- bash -c 'sleep 100 & echo left one behind'
 vm noboot --no-module --append rdinit=/none -- true
 vm noqemu --no-module --mem none -- true
@@ -108,6 +109,7 @@ ok "a panic is 70" status_is panic 70
 ok "the panic is printed" has panic.err "sysrq triggered crash"
 ok "a warning is 70" status_is warning 70
 ok "an allowed warning is the command's status" status_is allowed 3
+ok "and the deprecated mount option's, which says nothing of the module" status_is excused 3
 ok "a process left behind does not keep the machine" status_is background 0
 ok "no boot is 71" status_is noboot 71
 ok "no QEMU is 71" status_is noqemu 71
