@@ -3,6 +3,7 @@
  * What is this word of memory in, and is that alive? Freed objects keep what was in them, and so do stacks: a word there says
  * nothing. Only what is certainly dead is called so. What is changed while we look is taken to live.
  */
+#include <linux/kasan.h>
 #include <linux/kfence.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -64,6 +65,33 @@ static bool is_on_list(const struct slab_copy *slab, u64 at, u64 object)
 	return false;
 }
 
+/* KASAN keeps what is freed from being used again, in no list (mm/kasan/quarantine.c), and marks it: a negative byte of shadow. */
+static bool is_poisoned(u64 object)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	s8 shadow;
+
+	return GET(shadow, (const s8 *)kasan_mem_to_shadow((const void *)object)) && shadow < 0;
+#else
+	return false;
+#endif
+}
+
+/* Lockdep leaves in a task what it held: locks are where they are by lockdep_depth alone (kernel/locking/lockdep.c, __lock_release()). */
+static bool is_lock_let_go(const char *cache, u64 object, u64 address)
+{
+#ifdef CONFIG_LOCKDEP
+	const struct task_struct *task = (const struct task_struct *)object;
+	u64 at = address - object - offsetof(struct task_struct, held_locks);
+	int depth;
+
+	return !strcmp(cache, "task_struct") && at < sizeof(task->held_locks) && GET(depth, &task->lockdep_depth) &&
+	       at / sizeof(task->held_locks[0]) >= depth;
+#else
+	return false;
+#endif
+}
+
 /* Free objects are in the slab's list, or in that of the CPU which allocates from it. */
 static bool is_free(const struct slab_copy *slab, const struct page *head, u64 object)
 {
@@ -113,7 +141,8 @@ static bool is_in_slab(u64 address, struct page *head, struct bc_place *place, c
 	slab.first = start + slab.cache.red_left_pad;
 	slab.end = start + page_size(head);
 	place->object = start + (address - start) / slab.cache.size * slab.cache.size + slab.cache.red_left_pad;
-	return !is_free(&slab, head, place->object);
+	return !is_poisoned(place->object) && !is_free(&slab, head, place->object) &&
+	       !is_lock_let_go(place->name, place->object, address);
 }
 
 /* ---- stacks */
