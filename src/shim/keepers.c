@@ -29,6 +29,7 @@ static const int *slots;
 static const struct list_head *super_blocks;
 static const char *const images[] = { "kexec_image", "kexec_crash_image" };
 static const void *const *image[ARRAY_SIZE(images)];
+static const struct list_head *packs;
 
 static struct vm_struct *no_area(const void *address)
 {
@@ -48,6 +49,7 @@ void bc_keepers_init(void)
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
 	slots = (const void *)bc_lookup("pcpu_nr_slots");
 	super_blocks = (const void *)bc_lookup("super_blocks");
+	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
 	bc_terminals_init();
@@ -254,6 +256,29 @@ static void images_keep(struct keeper *keeper)
 	}
 }
 
+/* ---- BPF: a pack of programs is the machine's, and lives as long as anybody's program is in it (kernel/bpf/core.c) */
+
+struct pack {
+	struct list_head list;
+	const void *programs; /* in the modules' part of the address space */
+};
+
+static bool packs_keep(struct keeper *keeper)
+{
+	const struct list_head *node, *next;
+	const void *programs;
+
+	if (!packs || !GET(node, &packs->next))
+		return true;
+	for (; node != packs; node = next) {
+		if (!step(keeper) || !next_of_list(node, &next) || !GET(programs, &((const struct pack *)node)->programs))
+			return false;
+		keeps(keeper, node);
+		keeps(keeper, static_call(bc_find_vm_area)(programs));
+	}
+	return true;
+}
+
 bool bc_keepers(bc_holder_found found, void *context)
 {
 	struct keeper keeper = { .found = found, .context = context, .holder.fd = -1 };
@@ -274,6 +299,9 @@ bool bc_keepers(bc_holder_found found, void *context)
 	keeper.steps = 0;
 	keeper.holder.by = "xfs";
 	complete &= file_systems_keep(&keeper);
+	keeper.steps = 0;
+	keeper.holder.by = "bpf";
+	complete &= packs_keep(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;

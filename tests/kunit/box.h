@@ -72,6 +72,13 @@ void batch_free(struct batch *batch, bool context);
 		EXPECT_HELD(test, box, 0, 0);                                                                          \
 	} while (0)
 
+/* The allocator's locks sleep there: nobody may call it with preemption off, as these do who do on other kernels. */
+#define NOT_ON_RT(test)                                                                                                \
+	do {                                                                                                           \
+		if (IS_ENABLED(CONFIG_PREEMPT_RT))                                                                     \
+			kunit_skip(test, "PREEMPT_RT: no allocator in this context");                                  \
+	} while (0)
+
 /* The fixture: a container of each case's own, clean at the end, and nothing lost. */
 extern struct box box;
 int open_box(struct kunit *test);

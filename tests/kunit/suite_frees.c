@@ -108,6 +108,7 @@ static void free_in_an_hrtimer(struct kunit *test)
 {
 	struct timed timed = { .batch = batch_new(test) };
 
+	NOT_ON_RT(test);
 	hrtimer_init_on_stack(&timed.hrtimer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	timed.hrtimer.function = hrtimer_frees;
 	FILL(test, timed.batch, &box, BATCH);
@@ -126,6 +127,7 @@ static void free_in_irq_work(struct kunit *test)
 {
 	struct timed timed = { .batch = batch_new(test) };
 
+	NOT_ON_RT(test);
 	timed.irq_work = IRQ_WORK_INIT_HARD(irq_work_frees);
 	FILL(test, timed.batch, &box, BATCH);
 	irq_work_queue(&timed.irq_work);

@@ -298,11 +298,53 @@ kexec() {
 	return "$status"
 }
 
+# A pack of BPF programs, 2 MiB on one node, that a container's filters are the first in, and the host's is the last. Each is larger than what may
+# be left of the pack before.
+filters='import ctypes, socket, struct, sys, time
+load_word = struct.pack("HBBI", 0x20, 0, 0, 0) # more than 40 bytes of machine code
+program = ctypes.create_string_buffer(load_word * 1500 + struct.pack("HBBI", 6, 0, 0, 0xffff))
+sockets = []
+def attach():
+    sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    sockets[-1].setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1501, ctypes.addressof(program))) # SO_ATTACH_FILTER'
+
+bpf_pack() {
+	local status=0 most
+	most=$(sysctl -n net.core.optmem_max)
+	sysctl -q net.core.optmem_max=1000000
+	pack_of_filters || status=1
+	sysctl -q net.core.optmem_max="$most"
+	return "$status"
+}
+
+pack_of_filters() {
+	local status=0
+	[ "$(sysctl -n net.core.bpf_jit_enable)" -ne 0 ] || skip "no JIT for BPF" || return
+	rm -f /tmp/holders.filters
+	start_container -- python3 -c "$filters
+for i in range(80):
+    attach()
+open('/tmp/holders.filters', 'w').close()
+time.sleep(1000)" || return
+	poll 30 test -e /tmp/holders.filters || fail "no filters" || return
+	hold "$filters
+attach()
+have(sockets[0].detach())" || return
+	rm /tmp/holders.filters
+	kill_container
+	nothing_but_held || status=1
+	expect_match "who has the pack" 'by=bpf' "$(awk '$1 == "held" && / (alloc_new_pack|bpf_prog_pack_alloc)[+]/' "$proc/$CONTAINER_ID/leaks")" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	let_go
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID" && return "$status"
+}
+
 need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 16
+ktap_plan 17
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
@@ -323,5 +365,6 @@ ktap_test "... all let go: clean" all_clean
 ktap_test "connections in the host's network namespace leave nothing" host_network
 ktap_test "keys in the host's keyrings" keyrings
 ktap_test "an image that was loaded for kexec" kexec
+ktap_test "a pack of BPF programs, the last of which is the host's" bpf_pack
 rm -rf "$notes"
 ktap_end
