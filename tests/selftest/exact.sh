@@ -89,6 +89,10 @@ sizes=(8 96 192 1000 4096 8192 16384 65536)
 frees=("each worker" "each softirq" "each hardirq" "bulk task" "bulk worker"
 	"kfree_rcu task" "call_rcu task")
 contexts=(worker softirq hardirq)
+if [[ $(uname -v) == *PREEMPT_RT* ]]; then # no hard interrupt may call its allocator, whose locks sleep
+	frees=("each worker" "each softirq" "bulk task" "bulk worker" "kfree_rcu task" "call_rcu task")
+	contexts=(worker softirq)
+fi
 
 destroy_live() {
 	[ -n "${TEST_WARNINGS-}" ] || skip "the kernel warns of it; TEST_WARNINGS=1 does it" || return
