@@ -65,13 +65,17 @@ static bool is_on_list(const struct slab_copy *slab, u64 at, u64 object)
 	return false;
 }
 
-/* KASAN keeps what is freed from being used again, in no list (mm/kasan/quarantine.c), and marks it: a negative byte of shadow. */
-static bool is_poisoned(u64 object)
+/*
+ * KASAN keeps what is freed from being used again, in no list, and marks it: a negative byte of shadow. Behind an object is its own, a link
+ * of that quarantine among it, which is still there when the object lives again (mm/kasan/quarantine.c; kasan.h, struct kasan_free_meta).
+ */
+static bool is_kasans(const struct slab_copy *slab, u64 object, u64 address)
 {
 #ifdef CONFIG_KASAN_GENERIC
 	s8 shadow;
 
-	return GET(shadow, (const s8 *)kasan_mem_to_shadow((const void *)object)) && shadow < 0;
+	return address - object >= slab->cache.object_size ||
+	       (GET(shadow, (const s8 *)kasan_mem_to_shadow((const void *)object)) && shadow < 0);
 #else
 	return false;
 #endif
@@ -141,7 +145,7 @@ static bool is_in_slab(u64 address, struct page *head, struct bc_place *place, c
 	slab.first = start + slab.cache.red_left_pad;
 	slab.end = start + page_size(head);
 	place->object = start + (address - start) / slab.cache.size * slab.cache.size + slab.cache.red_left_pad;
-	return !is_poisoned(place->object) && !is_free(&slab, head, place->object) &&
+	return !is_kasans(&slab, place->object, address) && !is_free(&slab, head, place->object) &&
 	       !is_lock_let_go(place->name, place->object, address);
 }
 
