@@ -109,7 +109,7 @@ static const struct {
 		      "numfile,numiptent" },
 };
 /* of the module's own files; a count of something in all of them */
-static const char numbers[] = "id,held,objects,failcnt,pidns,init,count,bytes,pid";
+static const char numbers[] = "id,held,objects,failcnt,pidns,init,count,bytes,pid,charged,forced,waited,gets,puts";
 
 static void look_at_row(char **header, char **row, int n)
 {
@@ -169,7 +169,7 @@ static void look_at_text(size_t length)
 				wrong("%d fields in %zu characters", n, strlen(line_copy));
 			if (strcmp(row[n - 6], "dummy"))
 				look_at_bounds(row[n - 6], row + n - 5, false);
-		} else if (n < columns || columns < 2) {
+		} else if (n != columns || columns < 2) {
 			wrong("%d fields, %d columns", n, columns);
 		} else if (!strcmp(header[0], "key")) {
 			number(row[0], row[1]);
