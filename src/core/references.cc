@@ -99,7 +99,7 @@ void References::drop(Object &object)
 	for (u32 i = object.first; i != 0;) {
 		Row &row = rows_[i];
 		const u32 next = row.next;
-		row.object.set_relaxed(0);
+		row.object.set_relaxed(kGone); // not 0: free_uid(NULL) is allowed
 		u64 seen = row.counts.relaxed();
 		while (!row.counts.compare_exchange(seen, (seen & ~(kGeneration - 1)) + kGeneration)) {
 		}

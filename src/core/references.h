@@ -140,7 +140,7 @@ class References
 		u8 kind;
 	};
 	struct alignas(64) Row {
-		Atomic<u64> object; // 0: free
+		Atomic<u64> object; // kGone: free. 0, with no caller: never used
 		Atomic<u64> caller;
 		Atomic<u64> counts; // the latest gets and puts, and the generation
 		u64 callee;

@@ -127,14 +127,10 @@ bc_begin bc_tramp_\fn
 	bc_look_for %edi, .Lwatched_\@
 	RET
 .Lwatched_\@:
-	test	%rdi, %rdi	/* free_uid(NULL) is allowed, and a free row's object is 0, too */
-	jz	.Lnull_\@
 	mov	8(%rsp), %rsi
 	bc_count PUT, \count, .Ltell_\@
 .Ltell_\@:
 	bc_tell \number
-.Lnull_\@:
-	RET
 SYM_FUNC_END(bc_tramp_\fn)
 .endm
 

@@ -76,6 +76,16 @@ class Audit : public Core
 	Container *container_ = nullptr;
 };
 
+// free_uid(NULL) is allowed, and no object: the hint of these two is the same.
+TEST_F(Audit, WhatIsGoneIsNotTakenForNull)
+{
+	get("alloc_pipe_info");
+	put("free_pipe_info");
+	send(event(false, "free_pipe_info", kUser, 1)); // the last one
+	ASSERT_FALSE(bc_reference_watched(reinterpret_cast<const void *>(kUser)));
+	EXPECT_FALSE(known(false, "free_pipe_info", 0));
+}
+
 TEST_F(Audit, AHostsReferenceIsNotWatchedUntilAContainerTakesOne)
 {
 	bc_reference e = event(true, "prepare_creds");
