@@ -128,6 +128,15 @@ warm_up() {
 	: >"$warm"
 }
 
+# Python for a program of BPF on a socket: attach(N), of N instructions that load a word and one that returns, kept in `sockets`.
+# shellcheck disable=SC2034 # for those that source it
+python_filters='import ctypes, socket, struct, time
+sockets = []
+def attach(loads):
+    program = ctypes.create_string_buffer(struct.pack("HBBI", 0x20, 0, 0, 0) * loads + struct.pack("HBBI", 6, 0, 0, 0xffff))
+    sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    sockets[-1].setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", loads + 1, ctypes.addressof(program))) # SO_ATTACH_FILTER'
+
 # run_container [start_container's options] -- COMMAND...: start, end, status 0.
 run_container() {
 	start_container "$@" || return

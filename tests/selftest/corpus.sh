@@ -129,11 +129,9 @@ lose_all() {
 of_pack=''
 have_a_pack() {
 	grep -q bpf_prog_pack /proc/vmallocinfo && return
-	python3 -c 'import ctypes, socket, struct, time
-nothing = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
-one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-one.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1, ctypes.addressof(nothing))) # SO_ATTACH_FILTER
-time.sleep(100000)' &
+	python3 -c "$python_filters
+attach(0)
+time.sleep(100000)" &
 	of_pack=$!
 	poll 20 grep -q bpf_prog_pack /proc/vmallocinfo || echo "# no pack of BPF programs"
 }

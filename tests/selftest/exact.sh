@@ -86,13 +86,9 @@ exact() {
 paths=(kmalloc_const kmalloc_node_const kmalloc_var kzalloc_node kmalloc_large kmalloc_large_node
 	kstrdup kmemdup krealloc kvmalloc kmem_cache kmem_cache_node kmem_cache_lru mempool bulk)
 sizes=(8 96 192 1000 4096 8192 16384 65536)
-frees=("each worker" "each softirq" "each hardirq" "bulk task" "bulk worker"
-	"kfree_rcu task" "call_rcu task")
-contexts=(worker softirq hardirq)
-if [[ $(uname -v) == *PREEMPT_RT* ]]; then # no hard interrupt may call its allocator, whose locks sleep
-	frees=("each worker" "each softirq" "bulk task" "bulk worker" "kfree_rcu task" "call_rcu task")
-	contexts=(worker softirq)
-fi
+contexts=(worker softirq)
+[[ $(uname -v) == *PREEMPT_RT* ]] || contexts+=(hardirq) # which may not call its allocator, whose locks sleep
+frees=("${contexts[@]/#/each }" "bulk task" "bulk worker" "kfree_rcu task" "call_rcu task")
 
 destroy_live() {
 	[ -n "${TEST_WARNINGS-}" ] || skip "the kernel warns of it; TEST_WARNINGS=1 does it" || return

@@ -298,18 +298,11 @@ kexec() {
 	return "$status"
 }
 
-# A pack of BPF programs, 2 MiB on one node, that a container's filters are the first in, and the host's is the last. Each is larger than what may
-# be left of the pack before.
-filters='import ctypes, socket, struct, sys, time
-load_word = struct.pack("HBBI", 0x20, 0, 0, 0) # more than 40 bytes of machine code
-program = ctypes.create_string_buffer(load_word * 1500 + struct.pack("HBBI", 6, 0, 0, 0xffff))
-sockets = []
-def attach():
-    sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    sockets[-1].setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxP", 1501, ctypes.addressof(program))) # SO_ATTACH_FILTER'
-
+# A pack of BPF programs, 2 MiB on one node, that a container's filters are the first in, and the host's is the last. Each, of more than 40 bytes
+# an instruction, is larger than what may be left of the pack before, and more than a socket may have.
 bpf_pack() {
 	local status=0 most
+	[ "$(sysctl -n net.core.bpf_jit_enable)" -ne 0 ] || skip "no JIT for BPF" || return
 	most=$(sysctl -n net.core.optmem_max)
 	sysctl -q net.core.optmem_max=1000000
 	pack_of_filters || status=1
@@ -319,16 +312,15 @@ bpf_pack() {
 
 pack_of_filters() {
 	local status=0
-	[ "$(sysctl -n net.core.bpf_jit_enable)" -ne 0 ] || skip "no JIT for BPF" || return
 	rm -f /tmp/holders.filters
-	start_container -- python3 -c "$filters
+	start_container -- python3 -c "$python_filters
 for i in range(80):
-    attach()
+    attach(1500)
 open('/tmp/holders.filters', 'w').close()
 time.sleep(1000)" || return
 	poll 30 test -e /tmp/holders.filters || fail "no filters" || return
-	hold "$filters
-attach()
+	hold "$python_filters
+attach(1500)
 have(sockets[0].detach())" || return
 	rm /tmp/holders.filters
 	kill_container
