@@ -176,7 +176,8 @@ bool render_leaks(Text &out, const Container &c)
 		Survey survey;
 		if (!survivors.run(c))
 			return false;
-		survivors.find_holders();
+		if (!survivors.find_holders() && c.current() != State::leaked)
+			survivors.doubt();
 		Census::recall(c, survivors);
 		survivors.find_referrers();
 		if (!survey.judged(survivors))

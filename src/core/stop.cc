@@ -134,14 +134,27 @@ void Stopper::conclude(Container &c, State state, u64 now, const char *worst)
 	bc_trace_stop(c.id().value, c.name, name, static_cast<u64>(rest.objects), static_cast<u64>(rest.bytes));
 }
 
+// False: there is nothing more to ask, and `plan` says when to come again.
+bool Stopper::something_left(Container &c, u64 now, Held &rest, Plan &plan)
+{
+	if (!held_surely(c, rest)) {
+		plan = {now + kFirstLooksMs, Wants::nothing};
+		return false;
+	}
+	if (rest.objects != 0 || rest.bytes != 0)
+		return true;
+	conclude(c, State::clean, now, "");
+	plan = {kNever, Wants::nothing};
+	return false;
+}
+
 Stopper::Plan Stopper::settle(Container &c, u64 now)
 {
 	const u64 waited = now - c.gone_ms;
-	Held rest = held(c);
-	if (rest.objects == 0 && rest.bytes == 0) {
-		conclude(c, State::clean, now, "");
-		return {kNever, Wants::nothing};
-	}
+	Held rest;
+	Plan plan;
+	if (!something_left(c, now, rest, plan))
+		return plan;
 	if (waited < kDrainAfterMs)
 		return {now + kFirstLooksMs, waited == 0 ? Wants::nothing : Wants::rcu};
 	if (rest.objects != c.last_objects) {
@@ -157,12 +170,9 @@ Stopper::Plan Stopper::settle(Container &c, u64 now)
 	bool looked = survivors.run(c);
 	if (looked && hand_over(c, survivors, waited >= kSoonestMs && still >= kStillMs) != 0) {
 		looked = false;
-		rest = held(c);
+		if (!something_left(c, now, rest, plan))
+			return plan;
 		c.last_objects = rest.objects;
-		if (rest.objects == 0) {
-			conclude(c, State::clean, now, "");
-			return {kNever, Wants::nothing};
-		}
 	}
 	if ((waited >= kSoonestMs && still >= kStillMs && c.drains >= kDrains) || waited >= settle_ms_)
 		return looked ? judge_survivors(c, now, survivors) : watch_survivors(c, now);
@@ -187,18 +197,22 @@ Stopper::Plan Stopper::watch_survivors(Container &c, u64 now)
 Stopper::Plan Stopper::judge_survivors(Container &c, u64 now, Survivors &survivors)
 {
 	c.judged_ms = now;
-	survivors.find_holders();
+	// Who is settling waits for a walk that came to its end, up to the ceiling.
+	if (!survivors.find_holders() && c.current() != State::leaked && survivors.doubt() && !stopped(c.current()) &&
+	    now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
+		copy_text(c.waits, sizeof(c.waits), "search");
+		return {now + kSlowLookMs, Wants::nothing};
+	}
 	if (!census.take(c, survivors, now) && !stopped(c.current()) && now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
 		copy_text(c.waits, sizeof(c.waits), "search");
 		return {census.next_ms(), Wants::nothing};
 	}
 	hand_over(c, survivors, true);
-	const Held rest = held(c);
+	Held rest;
+	Plan plan;
+	if (!something_left(c, now, rest, plan))
+		return plan;
 	c.last_objects = rest.objects;
-	if (rest.objects == 0 && rest.bytes == 0) {
-		conclude(c, State::clean, now, "");
-		return {kNever, Wants::nothing};
-	}
 	char worst[192] = "";
 	bool leaked = survivors.size() == 0; // charged, but not in the ledger: never to be called anything else
 	for (u32 i = 0; i < survivors.size() && !leaked; ++i) {

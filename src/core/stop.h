@@ -43,6 +43,7 @@ class Stopper
 	};
 
 	Plan wait_for_tasks(Container &c, u64 now);
+	bool something_left(Container &c, u64 now, Held &rest, Plan &plan);
 	Plan settle(Container &c, u64 now);
 	Plan watch_survivors(Container &c, u64 now);
 	Plan judge_survivors(Container &c, u64 now, Survivors &survivors); // that have just been looked at

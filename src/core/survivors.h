@@ -56,8 +56,11 @@ class Survivors
 
 	// Sleeps; the worker's mutex is held. False without memory.
 	bool run(const Container &c);
-	// Then, before something is called a leak, or to name who holds what is held: looks through all living tasks.
-	void find_holders();
+	// Then, before something is called a leak, or to name who holds what is held: looks through all living tasks,
+	// and what the kernel has. False where that was not walked to its end: what has no holder may have one.
+	bool find_holders();
+	// Then nothing is called a leak: it is held, nobody knows by whom. False where there was nothing to doubt.
+	bool doubt();
 
 	// For a report: who of the survivors points to whom.
 	void find_referrers();
@@ -96,6 +99,7 @@ class Survivors
 	// survivors_pointers.cc
 	void follow(Verdict from);
 	void scan(u32 index);
+	void hold_by(Judgement &j, const char *whom);
 	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
 	u32 read(const Survivor &s);

@@ -79,22 +79,40 @@ void Survivors::forget_copies()
 		words_[i] = 0;
 }
 
-void Survivors::find_holders()
+bool Survivors::find_holders()
 {
 	if (!had(Verdict::leaked) && !had(Verdict::held))
-		return;
+		return true;
 	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
 	constexpr u32 kTries = 3;
 	auto found = [](void *context, u64 pointer, const bc_holder *holder) {
 		static_cast<Survivors *>(context)->hold(pointer, *holder);
 	};
-	for (u32 i = 0; i < kTries && !bc_holders(found, this); ++i)
+	bool walked = false;
+	for (u32 i = 0; i < kTries && !walked; ++i) {
+		walked = bc_holders(found, this);
 		bc_cond_resched();
+	}
 	follow(Verdict::held);
 	if (classed_)
 		judge_mappings();
 	keep_anchors();
 	forget_copies();
+	return walked;
+}
+
+bool Survivors::doubt()
+{
+	bool doubted = false;
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		Judgement &j = entries_[i].judgement;
+		if (j.verdict != Verdict::leaked)
+			continue;
+		hold_by(j, "by=unknown");
+		doubted = true;
+	}
+	return doubted;
 }
 
 // A pointer to an object's start alone: lists inside it link it with its like.
@@ -112,6 +130,15 @@ void Survivors::find_referrers()
 	}
 }
 
+void Survivors::hold_by(Judgement &j, const char *whom)
+{
+	give(j, Verdict::held);
+	j.holder = true;
+	if (j.row == kNoRow)
+		j.row = kHolderRow;
+	copy_text(j.text, sizeof(j.text), whom);
+}
+
 // Any context: called during the walk.
 void Survivors::hold(u64 pointer, const bc_holder &holder)
 {
@@ -121,10 +148,7 @@ void Survivors::hold(u64 pointer, const bc_holder &holder)
 	Judgement &j = target->judgement;
 	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
 		return;
-	give(j, Verdict::held);
-	j.holder = true;
-	if (j.row == kNoRow)
-		j.row = kHolderRow;
+	hold_by(j, "");
 	bc_text text{j.text, 0, sizeof(j.text) - 1, false};
 	Text out{text};
 	if (holder.pid != 0)

@@ -209,6 +209,29 @@ bool bc_pidns_alive(const void *ns)
 	return READ_ONCE(((const struct pid_namespace *)ns)->pid_allocated) & PIDNS_ADDING;
 }
 
+/*
+ * Who makes a container calls this after he has published it; on_exit_of() looks for the container after the last thread has been
+ * counted out of signal->live. One of the two sees the other: the barrier is between a store and a load, as the atomic in do_exit() is.
+ *
+ * A namespace that still takes pids has not reaped its child_reaper before this section began (kernel/pid_namespace.c,
+ * zap_pid_ns_processes() runs in its exit), so that it and its signal_struct stay until the section's end.
+ */
+bool bc_pidns_ending(const void *data)
+{
+	const struct pid_namespace *ns = data;
+	const struct task_struct *reaper;
+	bool ending = true;
+
+	smp_mb();
+	rcu_read_lock();
+	if (bc_pidns_alive(ns)) {
+		reaper = READ_ONCE(ns->child_reaper);
+		ending = reaper && atomic_read(&reaper->signal->live) == 0;
+	}
+	rcu_read_unlock();
+	return ending;
+}
+
 void bc_pidns_get(const void *ns)
 {
 	get_pid_ns((struct pid_namespace *)ns);

@@ -3,7 +3,8 @@
  * Who outside refers to a survivor: everything that the living tasks have by their open files, directories, credentials and
  * pending signals. What the pointers mean is not asked; whoever called us knows which objects it looks for.
  *
- * Tasks and files are held while they are looked at; what is behind them is copied without faulting.
+ * Tasks, their credentials and their files are held while they are looked at; what is behind them is copied without faulting. No lock is
+ * held meanwhile. A list that changes just where it is read, or has no end, is not walked to its end, and whoever asked is told.
  */
 #include <linux/cred.h>
 #include <linux/fdtable.h>
@@ -14,6 +15,7 @@
 #include <linux/magic.h>
 #include <linux/net.h>
 #include <linux/nsproxy.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/skbuff.h>
@@ -22,39 +24,36 @@
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>
 
-#include "nofault.h"
-#include "shim.h"
+#include "keeper.h"
 
-#define MOST_STEPS 1024
-#define MOST_LISTED 16384 /* fs/notify: events that wait, unless a sysctl allows more */
 #define PROC_INODE_WORDS 9 /* of struct proc_inode before its vfs_inode, its pid among them: fs/proc/internal.h */
 
 struct search {
-	bc_holder_found found;
-	void *context;
-	struct bc_holder holder;
+	struct keeper keeper;
 	struct bc_keyrings keyrings;
+	bool complete; /* every list so far was walked to its end */
 };
 
 static void refers(struct search *search, const void *pointer)
 {
-	if ((long)pointer < 0) /* a kernel address */
-		search->found(search->context, (u64)pointer, &search->holder);
+	keeps(&search->keeper, pointer);
 }
 
 /* Of objects that begin with their place in it. */
 static void list_refers(struct search *search, const struct list_head *list)
 {
-	const struct list_head *node;
-	int steps;
+	const struct list_head *node = list, *next;
 
-	if (!GET(node, &list->next))
-		return;
-	for (steps = 0; node != list && steps < MOST_LISTED; steps++) {
-		refers(search, node);
-		if (!GET(node, &node->next))
+	search->keeper.steps = 0;
+	while (next_of_list(node, &next) && step(&search->keeper)) {
+		if (next == list)
+			return;
+		if (next == node) /* taken out of it just now */
 			break;
+		refers(search, next);
+		node = next;
 	}
+	search->complete = false;
 }
 
 /* Its peer's pid and credentials (SO_PEERCRED), and of a unix socket its address, where that is, and its peer. */
@@ -82,19 +81,19 @@ static struct sock *sock_refers(struct search *search, struct sock *sk)
 
 static void queue_refers(struct search *search, const struct sk_buff_head *queue)
 {
-	const struct sk_buff *skb, *end = (const struct sk_buff *)queue;
+	const struct sk_buff *skb = (const struct sk_buff *)queue, *next, *back;
 	unsigned char *data;
-	int steps;
 
-	if (!GET(skb, &queue->next))
-		return;
-	for (steps = 0; skb != end && steps < MOST_STEPS; steps++) {
+	search->keeper.steps = 0;
+	while (GET(next, &skb->next) && GET(back, &next->prev) && back == skb && step(&search->keeper)) {
+		if (next == (const struct sk_buff *)queue)
+			return;
+		skb = next;
 		refers(search, skb);
 		if (GET(data, &skb->head))
 			refers(search, data);
-		if (!GET(skb, &skb->next))
-			break;
 	}
+	search->complete = false;
 }
 
 /* Connections that were made and not yet accepted, and what they were sent: inet_csk_accept(). */
@@ -102,17 +101,20 @@ static void listener_refers(struct search *search, struct sock *sk)
 {
 	struct request_sock *request;
 	struct sock *child;
-	int steps;
+	int left = MOST_STEPS;
 
 	if (!GET(request, &inet_csk(sk)->icsk_accept_queue.rskq_accept_head))
 		return;
-	for (steps = 0; request && steps < MOST_STEPS; steps++) {
+	while (request) {
 		if (GET(child, &request->sk) && child) {
 			sock_refers(search, child);
 			queue_refers(search, &child->sk_receive_queue);
 		}
-		if (!GET(request, &request->dl_next))
-			break;
+		cond_resched();
+		if (!--left || !GET(request, &request->dl_next)) {
+			search->complete = false;
+			return;
+		}
 	}
 }
 
@@ -161,27 +163,34 @@ static void cred_refers(struct search *search, const struct cred *cred)
 		refers(search, user_ns);
 }
 
-static const char *const names_of_watches[] = { "inotify_fops", "fanotify_fops" };
-static const void *watches[ARRAY_SIZE(names_of_watches)];
+enum { INOTIFY, FANOTIFY, WATCHES };
+static const char *const names_of_watches[] = { [INOTIFY] = "inotify_fops", [FANOTIFY] = "fanotify_fops" };
+static const void *watches[WATCHES];
 
 void bc_holders_init(void)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(watches); i++)
+	for (i = 0; i < WATCHES; i++)
 		watches[i] = (const void *)bc_lookup(names_of_watches[i]);
 }
 
-/* What was done to a watched file waits, in the name of whoever did it, until the watch's owner reads it: struct fsnotify_event. */
+/*
+ * What was done to a watched file waits, in the name of whoever did it, until the watch's owner reads it: struct fsnotify_event. Where he
+ * has to permit it, until he has answered, even when nobody waits for that any more (fs/notify/fanotify/fanotify.c, fanotify_get_response()).
+ */
 static void watch_refers(struct search *search, const struct file *file)
 {
 	const struct fsnotify_group *group = READ_ONCE(file->private_data);
-	int i;
+	const void *operations = READ_ONCE(file->f_op);
 
-	for (i = 0; i < ARRAY_SIZE(watches); i++) {
-		if (group && READ_ONCE(file->f_op) == watches[i])
-			list_refers(search, &group->notification_list);
-	}
+	if (!group || !operations || (operations != watches[INOTIFY] && operations != watches[FANOTIFY]))
+		return;
+	list_refers(search, &group->notification_list);
+#ifdef CONFIG_FANOTIFY
+	if (operations == watches[FANOTIFY])
+		list_refers(search, &group->fanotify_data.access_list);
+#endif
 }
 
 static void file_refers(struct search *search, const struct file *file)
@@ -193,7 +202,8 @@ static void file_refers(struct search *search, const struct file *file)
 	refers(search, file->f_path.dentry);
 	refers(search, file->f_path.mnt);
 	cred_refers(search, file->f_cred);
-	bc_terminal_refers(file, search->found, search->context, &search->holder);
+	search->keeper.steps = 0;
+	search->complete &= bc_terminal_refers(file, &search->keeper);
 	watch_refers(search, file);
 	if (!inode)
 		return;
@@ -215,69 +225,70 @@ static void file_refers(struct search *search, const struct file *file)
 	}
 }
 
+/* The first from there on that is open, to be put. */
+static struct file *next_file(struct task_struct *task, unsigned int *fd)
+{
+	struct file *file;
+
+	rcu_read_lock();
+#if BC_KERNEL_6_12
+	file = task_lookup_next_fdget_rcu(task, fd);
+#else
+	while ((file = task_lookup_next_fd_rcu(task, fd)) && !get_file_rcu(file))
+		++*fd; /* closed just now */
+#endif
+	rcu_read_unlock();
+	return file;
+}
+
 static void files_refer(struct search *search, struct task_struct *task)
 {
+	struct file *file;
 	unsigned int fd;
 
-	for (fd = 0;; fd++) {
-		struct file *file;
-
-#if BC_KERNEL_6_12
-		rcu_read_lock();
-		file = task_lookup_next_fdget_rcu(task, &fd);
-		rcu_read_unlock();
-		if (!file)
-			break;
-		search->holder.fd = fd;
+	for (fd = 0; (file = next_file(task, &fd)); fd++) {
+		search->keeper.holder.fd = fd;
 		file_refers(search, file);
 		fput(file);
-#else
-		rcu_read_lock();
-		file = task_lookup_next_fd_rcu(task, &fd);
-		if (file) {
-			search->holder.fd = fd;
-			file_refers(search, file);
-		}
-		rcu_read_unlock();
-		if (!file)
-			break;
-#endif
 		cond_resched();
 	}
-	search->holder.fd = -1;
+	search->keeper.holder.fd = -1;
 }
 
 static void task_refers(struct search *search, struct task_struct *task)
 {
-	search->holder.pid = task_pid_nr(task);
-	search->holder.fd = -1;
-	bc_comm_of(task, search->holder.comm, sizeof(search->holder.comm));
+	const struct cred *cred = get_task_cred(task);
+
+	search->keeper.holder.pid = task_pid_nr(task);
+	search->keeper.holder.fd = -1;
+	bc_comm_of(task, search->keeper.holder.comm, sizeof(search->keeper.holder.comm));
 	rcu_read_lock();
-	search->holder.by = "task";
+	search->keeper.holder.by = "task";
 	refers(search, task);
 	refers(search, READ_ONCE(task->thread_pid));
-	search->holder.by = "cred";
-	cred_refers(search, rcu_dereference(task->real_cred));
-	cred_refers(search, rcu_dereference(task->cred));
-	search->holder.by = "keyring";
-	bc_keyrings_refer(rcu_dereference(task->real_cred), &search->keyrings, search->found, search->context, &search->holder);
+	search->keeper.holder.by = "cred";
+	cred_refers(search, cred);
+	cred_refers(search, rcu_dereference(task->cred)); /* what it does in another's name just now */
 	rcu_read_unlock();
+	search->keeper.holder.by = "keyring";
+	search->complete &= bc_keyrings_refer(cred, &search->keyrings, &search->keeper);
+	put_cred(cred);
 	/* The leader's alone: what it shares with its threads is looked at once. */
-	search->holder.by = "signal";
+	search->keeper.holder.by = "signal";
 	list_refers(search, &task->pending.list); /* struct sigqueue begins with it */
 	if (thread_group_leader(task))
 		list_refers(search, &task->signal->shared_pending.list);
 	task_lock(task);
 	if (task->fs) {
-		search->holder.by = "cwd";
+		search->keeper.holder.by = "cwd";
 		refers(search, READ_ONCE(task->fs->pwd.dentry));
 		refers(search, READ_ONCE(task->fs->pwd.mnt));
-		search->holder.by = "root";
+		search->keeper.holder.by = "root";
 		refers(search, READ_ONCE(task->fs->root.dentry));
 		refers(search, READ_ONCE(task->fs->root.mnt));
 	}
 	if (task->nsproxy) {
-		search->holder.by = "namespace";
+		search->keeper.holder.by = "namespace";
 		refers(search, task->nsproxy->mnt_ns);
 		refers(search, task->nsproxy->net_ns);
 		refers(search, task->nsproxy->ipc_ns);
@@ -287,37 +298,50 @@ static void task_refers(struct search *search, struct task_struct *task)
 	task_unlock(task);
 }
 
-bool bc_holders(bc_holder_found found, void *context)
+/*
+ * The first from that number on that is no kernel thread, to be put. By number and not along the list of tasks: that one ends where a task
+ * ends that is looked at just then. Numbers go up until they wrap around, so that a child is seen after its parent.
+ */
+static struct task_struct *next_task_from(int *nr)
 {
-	struct search search = { .found = found, .context = context };
-	struct task_struct *process, *task;
-	bool complete = true;
+	struct task_struct *task = NULL;
+	struct pid *pid;
 
 	rcu_read_lock();
-	for_each_process_thread(process, task) {
-		bool alone;
-
-		if (READ_ONCE(task->flags) & PF_KTHREAD)
-			continue;
-		/* As hung_task.c does: the task stays, the lists may change, and it must still be in them afterwards. */
-		get_task_struct(process);
-		get_task_struct(task);
-		rcu_read_unlock();
-		task_lock(task);
-		alone = task == process || task->files != READ_ONCE(process->files);
-		task_unlock(task);
-		task_refers(&search, task);
-		if (alone)
-			files_refer(&search, task);
-		cond_resched();
-		rcu_read_lock();
-		complete = pid_alive(task) && pid_alive(process);
-		put_task_struct(task);
-		put_task_struct(process);
-		if (!complete)
-			goto unlock;
+	for (; !task && (pid = idr_get_next(&init_pid_ns.idr, nr)); ++*nr) {
+		task = pid_task(pid, PIDTYPE_PID);
+		if (task && READ_ONCE(task->flags) & PF_KTHREAD)
+			task = NULL;
+		if (task)
+			get_task_struct(task);
 	}
-unlock:
 	rcu_read_unlock();
-	return bc_keepers(found, context) && complete;
+	return task;
+}
+
+/* Threads share their leader's, mostly. */
+static bool has_own_files(struct task_struct *task)
+{
+	const struct files_struct *leaders;
+
+	rcu_read_lock();
+	leaders = data_race(task->group_leader->files);
+	rcu_read_unlock();
+	return thread_group_leader(task) || data_race(task->files) != leaders;
+}
+
+bool bc_holders(bc_holder_found found, void *context)
+{
+	struct search search = { .keeper = { .found = found, .context = context }, .complete = true };
+	struct task_struct *task;
+	int nr = 1;
+
+	while ((task = next_task_from(&nr))) {
+		task_refers(&search, task);
+		if (has_own_files(task))
+			files_refer(&search, task);
+		put_task_struct(task);
+		cond_resched();
+	}
+	return bc_keepers(found, context) && search.complete;
 }

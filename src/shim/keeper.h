@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of keepers.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on.
+ * The walks of holders.c, keepers.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on. Each is
+ * false where a change or its length ended it before its end. All sleep.
  */
 #ifndef BC_KEEPER_H
 #define BC_KEEPER_H
 
+#include <linux/cred.h>
+#include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/sched.h>
 
 #include "nofault.h"
 #include "shim.h"
 
-#define MOST_STEPS (1 << 20)
+#define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
 
 struct keeper {
 	bc_holder_found found;
@@ -26,7 +29,7 @@ static inline void keeps(struct keeper *keeper, const void *pointer)
 		keeper->found(keeper->context, (u64)pointer, &keeper->holder);
 }
 
-/* False after too many of them. */
+/* False after too many of them: each walk begins with none. */
 static inline bool step(struct keeper *keeper)
 {
 	if (!(++keeper->steps % 256))
@@ -45,8 +48,15 @@ static inline bool next_of_list(const struct list_head *node, const struct list_
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
 
-/* terminals.c */
+/* terminals.c; of an open one, which whoever calls holds, both ends */
 void bc_terminals_init(void);
 bool terminals_keep(struct keeper *keeper);
+bool bc_terminal_refers(const struct file *file, struct keeper *keeper);
+
+/* keyrings.c: what a living task's keyrings have, and its user namespace's; the credentials are held */
+struct bc_keyrings { /* whose were looked at last */
+	const void *process, *session, *user_ns;
+};
+bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/cgroup-defs.h>
 #include <linux/fs.h>
 #include <linux/kernfs.h>
+#include <linux/kexec.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/vmalloc.h>
@@ -247,12 +248,20 @@ static bool file_systems_keep(struct keeper *keeper)
 
 static void images_keep(struct keeper *keeper)
 {
-	const void *loaded;
-	int i;
+	const void *loaded, *pointer;
+	int i, word;
 
 	for (i = 0; i < ARRAY_SIZE(images); i++) {
-		if (image[i] && GET(loaded, image[i]))
-			keeps(keeper, loaded);
+		if (!image[i] || !GET(loaded, image[i]) || !loaded)
+			continue;
+		keeps(keeper, loaded);
+		/* its loader's data, and parts of the address space: a crash kernel's image has a copy of what tells the machine's state */
+		for (word = 0; word < sizeof(struct kimage) / sizeof(void *); word++) {
+			if (GET(pointer, (const void *const *)loaded + word)) {
+				keeps(keeper, pointer);
+				keeps_area(keeper, pointer);
+			}
+		}
 	}
 }
 

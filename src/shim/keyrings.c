@@ -5,7 +5,8 @@
  * that of the persistent ones (security/keys/process_keys.c, persistent.c). A container without a user namespace shares those of
  * the host, and mostly its session's, too.
  *
- * Locks nothing: what is torn by a change ends early, and tells less.
+ * The credentials are held, and with them their keyrings and user namespace. What is below locks nothing: a walk that is torn by a change
+ * says so.
  */
 #include <linux/assoc_array_priv.h>
 #include <linux/cred.h>
@@ -16,97 +17,123 @@
 
 #ifdef CONFIG_KEYS
 
-#define MOST_NODES 4096 /* of a keyring with all below it */
-#define MOST_DEPTH 12	/* of keyrings and nodes together: each is a frame of our stack */
+#define MOST_DEPTH 8 /* of keyrings in keyrings; the kernel links them no deeper than 6: security/keys/keyring.c */
 #define TAGS 3UL
+
+static bool key_refers(struct keeper *keeper, const struct key *key, int depth);
 
 static const void *untagged(const struct assoc_array_ptr *tagged)
 {
 	return (const void *)((unsigned long)tagged & ~TAGS);
 }
 
-static void key_refers(struct keeper *keeper, const struct key *key, int depth);
-
-static void tree_refers(struct keeper *keeper, const struct assoc_array_ptr *tagged, int depth)
+static int slots_of(const struct assoc_array_ptr *meta)
 {
-	struct assoc_array_shortcut shortcut;
-	struct assoc_array_ptr *slot;
-	int i;
-
-	while (assoc_array_ptr_is_meta(tagged) && assoc_array_ptr_is_shortcut(tagged)) {
-		keeps(keeper, untagged(tagged));
-		if (++keeper->steps > MOST_NODES || !GET(shortcut, (const struct assoc_array_shortcut *)untagged(tagged)))
-			return;
-		tagged = shortcut.next_node;
-	}
-	if (!tagged)
-		return;
-	if (assoc_array_ptr_is_leaf(tagged)) {
-		key_refers(keeper, untagged(tagged), depth);
-		return;
-	}
-	keeps(keeper, untagged(tagged));
-	if (++keeper->steps > MOST_NODES || depth == MOST_DEPTH)
-		return;
-	for (i = 0; i < ASSOC_ARRAY_FAN_OUT; i++) {
-		if (GET(slot, &((const struct assoc_array_node *)untagged(tagged))->slots[i]) && slot)
-			tree_refers(keeper, slot, depth + 1);
-	}
+	return assoc_array_ptr_is_shortcut(meta) ? 1 : ASSOC_ARRAY_FAN_OUT;
 }
 
-static void key_refers(struct keeper *keeper, const struct key *key, int depth)
+static bool below(const struct assoc_array_ptr *meta, int slot, const struct assoc_array_ptr **to)
+{
+	const struct assoc_array_shortcut *shortcut = untagged(meta);
+	const struct assoc_array_node *node = untagged(meta);
+
+	return assoc_array_ptr_is_shortcut(meta) ? GET(*to, &shortcut->next_node) : GET(*to, &node->slots[slot]);
+}
+
+/* To what is above, and the slot after its own. NULL: it was the root. */
+static bool climb(const struct assoc_array_ptr **meta, int *slot)
+{
+	const struct assoc_array_shortcut *shortcut = untagged(*meta);
+	const struct assoc_array_node *node = untagged(*meta);
+	u8 own;
+
+	if (assoc_array_ptr_is_shortcut(*meta)) {
+		if (!GET(*slot, &shortcut->parent_slot) || !GET(*meta, &shortcut->back_pointer))
+			return false;
+	} else {
+		if (!GET(own, &node->parent_slot) || !GET(*meta, &node->back_pointer))
+			return false;
+		*slot = own;
+	}
+	++*slot;
+	return !*meta || (assoc_array_ptr_is_meta(*meta) && *slot > 0);
+}
+
+static bool tree_refers(struct keeper *keeper, const struct assoc_array_ptr *root, int depth)
+{
+	const struct assoc_array_ptr *at = root, *next;
+	int slot = 0;
+
+	while (at) {
+		if (!step(keeper))
+			return false;
+		if (!slot)
+			keeps(keeper, untagged(at));
+		if (slot >= slots_of(at)) {
+			if (!climb(&at, &slot))
+				return false;
+		} else if (!below(at, slot, &next)) {
+			return false;
+		} else if (next && assoc_array_ptr_is_meta(next)) {
+			at = next;
+			slot = 0;
+		} else {
+			if (next && !key_refers(keeper, untagged(next), depth))
+				return false;
+			slot++;
+		}
+	}
+	return true;
+}
+
+static bool key_refers(struct keeper *keeper, const struct key *key, int depth)
 {
 	const struct assoc_array_ptr *root;
 	const struct key_type *type;
 
 	keeps(keeper, key);
-	if (depth < MOST_DEPTH && GET(type, &key->type) && type == &key_type_keyring && GET(root, &key->keys.root) && root)
-		tree_refers(keeper, root, depth + 1);
+	if (!GET(type, &key->type))
+		return false;
+	if (type != &key_type_keyring)
+		return true;
+	if (!GET(root, &key->keys.root))
+		return false;
+	return !root || (assoc_array_ptr_is_meta(root) && depth < MOST_DEPTH && tree_refers(keeper, root, depth + 1));
 }
 
-static void keyring_refers(struct keeper *keeper, const struct key *key)
+static bool keyring_refers(struct keeper *keeper, const struct key *key)
 {
 	keeper->steps = 0;
-	if (key)
-		key_refers(keeper, key, 0);
+	return !key || key_refers(keeper, key, 0);
 }
 
-/* The two that are walked are its session's and its namespace's, which many tasks share: not again where the task before had the same. */
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, bc_holder_found found, void *context,
-		       const struct bc_holder *holder)
+/* Those that many tasks share are not walked again where the task before had the same. */
+bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
 {
-	const struct key *const *const own[] = { (const struct key *const *)&cred->thread_keyring,
-						 (const struct key *const *)&cred->process_keyring,
-						 (const struct key *const *)&cred->request_key_auth };
-	struct keeper keeper = { .found = found, .context = context, .holder = *holder };
-	const struct user_namespace *user_ns;
-	const struct key *key;
-	int i;
+	const struct user_namespace *user_ns = cred->user_ns;
+	bool complete = keyring_refers(keeper, cred->thread_keyring) && keyring_refers(keeper, cred->request_key_auth);
 
-	for (i = 0; i < ARRAY_SIZE(own); i++) {
-		if (GET(key, own[i]))
-			keyring_refers(&keeper, key);
-	}
-	if (GET(key, &cred->session_keyring) && key && key != last->session) {
-		last->session = key;
-		keyring_refers(&keeper, key);
-	}
-	if (!GET(user_ns, &cred->user_ns) || user_ns == last->user_ns)
-		return;
+	if (cred->process_keyring != last->process)
+		complete &= keyring_refers(keeper, cred->process_keyring);
+	if (cred->session_keyring != last->session)
+		complete &= keyring_refers(keeper, cred->session_keyring);
+	last->process = cred->process_keyring;
+	last->session = cred->session_keyring;
+	if (user_ns == last->user_ns)
+		return complete;
 	last->user_ns = user_ns;
-	if (GET(key, &user_ns->user_keyring_register))
-		keyring_refers(&keeper, key);
+	complete &= keyring_refers(keeper, READ_ONCE(user_ns->user_keyring_register));
 #ifdef CONFIG_PERSISTENT_KEYRINGS
-	if (GET(key, &user_ns->persistent_keyring_register))
-		keyring_refers(&keeper, key);
+	complete &= keyring_refers(keeper, READ_ONCE(user_ns->persistent_keyring_register));
 #endif
+	return complete;
 }
 
 #else
 
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, bc_holder_found found, void *context,
-		       const struct bc_holder *holder)
+bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
 {
+	return true;
 }
 
 #endif

@@ -126,7 +126,7 @@ u64 bc_percpu_read(const u64 *percpu, u32 cpu);
 u64 bc_percpu_read(const u64 *percpu, u32 cpu)
 {
 	/* a container's cells are made for every possible CPU; numbers of CPUs may have gaps */
-	return cpu_possible(cpu) ? READ_ONCE(*per_cpu_ptr((const u64 __percpu __force *)percpu, cpu)) : 0;
+	return cpu_possible(cpu) ? smp_load_acquire(per_cpu_ptr((const u64 __percpu __force *)percpu, cpu)) : 0;
 }
 
 u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to);
@@ -138,7 +138,7 @@ u64 bc_percpu_replace(u64 *percpu, u32 cpu, u64 to)
 		return 0;
 	word = per_cpu_ptr((u64 __percpu __force *)percpu, cpu);
 	value = READ_ONCE(*word);
-	WRITE_ONCE(*word, to);
+	smp_store_release(word, to); /* who reads this sees what came before: held_surely() */
 	return value;
 }
 

@@ -46,18 +46,6 @@ bool bc_keepers(bc_holder_found found, void *context);
 void bc_memory_init(void);
 u64 bc_kfence_object(u64 address); /* of one in KFENCE's pool: where the object there starts, 0 if that cannot be told; any */
 
-/* keyrings.c: what a living task's keyrings have, and its user namespace's; any, within RCU */
-struct cred;
-struct bc_keyrings { /* whose were looked at last */
-	const void *session, *user_ns;
-};
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, bc_holder_found found, void *context,
-		       const struct bc_holder *holder);
-
-/* terminals.c: what an open terminal has, both its ends; any, the file stays */
-struct file;
-void bc_terminal_refers(const struct file *file, bc_holder_found found, void *context, const struct bc_holder *holder);
-
 /* thread_stacks.c */
 void bc_thread_stacks_init(void);
 /* Of what was a stack when it was allocated: is it still in use, or kept for the next task? With bc_mutex. */

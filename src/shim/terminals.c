@@ -174,21 +174,20 @@ bool terminals_keep(struct keeper *keeper)
 	return consoles_keep(keeper) && complete;
 }
 
-/* The file is held by whoever calls, and it both ends: release_tty() lets them go together. */
-void bc_terminal_refers(const struct file *file, bc_holder_found found, void *context, const struct bc_holder *holder)
+/* The two ends go together: release_tty(). */
+bool bc_terminal_refers(const struct file *file, struct keeper *keeper)
 {
-	struct keeper keeper = { .found = found, .context = context, .holder = *holder };
 	const struct tty_file_private *private = READ_ONCE(file->private_data);
 	const struct tty_struct *tty, *link;
+	bool complete;
 	int i;
 
 	for (i = 0; READ_ONCE(file->f_op) != operations[i]; i++) {
 		if (i == ARRAY_SIZE(operations) - 1)
-			return;
+			return true;
 	}
 	if (!private || !GET(tty, &private->tty) || !tty)
-		return;
-	terminal_keeps(&keeper, tty);
-	if (GET(link, &tty->link) && link)
-		terminal_keeps(&keeper, link);
+		return true;
+	complete = terminal_keeps(keeper, tty);
+	return (!GET(link, &tty->link) || !link || terminal_keeps(keeper, link)) && complete;
 }

@@ -109,6 +109,48 @@ have(watches)' || return
 	expect_held inotify_handle_inode_event
 }
 
+# What the host has to permit, and has heard of and not yet answered; whoever asked is gone.
+unanswered_event() {
+	rm -rf /tmp/holders.events /tmp/holders.asked
+	mkdir /tmp/holders.events && : >/tmp/holders.events/file || return
+	hold 'import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+group = libc.fanotify_init(4, 0) # FAN_CLASS_CONTENT
+mask = ctypes.c_uint64(0x10000 | 0x08000000) # FAN_OPEN_PERM, FAN_EVENT_ON_CHILD
+if group < 0 or libc.fanotify_mark(group, 1, mask, -100, b"/tmp/holders.events"):
+    sys.exit(f"fanotify: {os.strerror(ctypes.get_errno())}")
+have(group)
+os.read(7, 4096)
+open("/tmp/holders.asked", "w").close()' || return
+	start_container -- sh -c 'cat /tmp/holders.events/file; sleep 1000; true' || return
+	poll 20 test -e /tmp/holders.asked || fail "the container has not asked" || return
+	kill_container
+	expect_held 'fanotify_[a-z_]*'
+	local status=$?
+	rm -r /tmp/holders.events
+	return "$status"
+}
+
+# Behind more of the host's own than a walk was allowed to see once, so that none of the container's leads there.
+long_queue() {
+	hold 's = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, 33, 1 << 25) # SO_RCVBUFFORCE
+s.bind(("127.0.0.1", 7100))
+other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(3000):
+    other.sendto(b"x", ("127.0.0.1", 7100))
+have(s.detach())' || return
+	rm -f /tmp/holders.sent
+	start_container -- python3 -c 'import socket, time
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", 7100))
+open("/tmp/holders.sent", "w").close()
+time.sleep(1000)' || return
+	poll 60 test -e /tmp/holders.sent || fail "nothing was sent" || return
+	rm /tmp/holders.sent
+	kill_container
+	expect_held __alloc_skb
+}
+
 # The host's end of a connection holds the container's, even when that is dead; its own was made by the container's connect().
 unix_connection() {
 	rm -f /tmp/holders.socket
@@ -278,13 +320,48 @@ assert call(250, 22, -1, -2) > 0 or ctypes.get_errno() == errno.EOPNOTSUPP # KEY
 	return "$status"
 }
 
-# kexec_image: loaded until somebody unloads it. A page at 16 MiB, which nobody jumps to.
+# add_keys FIRST LAST [COMMAND...]: that many to the user keyring.
+add_keys() {
+	"${@:3}" python3 -c 'import ctypes, sys
+call = ctypes.CDLL(None, use_errno=True).syscall
+for i in range(int(sys.argv[1]), int(sys.argv[2])):
+    if call(248, b"user", b"holders%d" % i, b"mine", 4, -4) < 0: # add_key()
+        raise OSError(ctypes.get_errno(), "add_key")' "$1" "$2"
+}
+
+# Among more of the host's own than a walk was allowed to see once. They go when that is cleared.
+many_keys() {
+	local status=0
+	add_keys 0 50000 && add_keys 50000 50200 run_container -- || return
+	nothing_but_held || status=1
+	python3 -c 'import ctypes
+assert ctypes.CDLL(None).syscall(250, 7, -4) == 0 # KEYCTL_CLEAR' || return
+	[ "$status" -eq 0 ] || head -n 40 "$proc/$CONTAINER_ID/leaks"
+	return "$status"
+}
+
+# kexec_image: loaded until somebody unloads it. A page at 16 MiB, which nobody jumps to; with a second argument it is the
+# image for a crash, with a page there.
 kexec_load='import ctypes, sys
 call = ctypes.CDLL(None, use_errno=True).syscall
 page = ctypes.create_string_buffer(4096)
-segment = (ctypes.c_ulong * 4)(ctypes.addressof(page), 4096, 16 << 20, 4096)
-if call(246, ctypes.c_ulong(16 << 20), ctypes.c_ulong(int(sys.argv[1])), segment, ctypes.c_ulong(0)):
+at, flags = (int(sys.argv[2], 16), 1) if len(sys.argv) > 2 else (16 << 20, 0)
+segment = (ctypes.c_ulong * 4)(ctypes.addressof(page), 4096, at, 4096)
+if call(246, ctypes.c_ulong(at), ctypes.c_ulong(int(sys.argv[1])), segment, ctypes.c_ulong(flags)):
     sys.exit(f"kexec_load: {ctypes.get_errno()}")'
+
+crash_kernel() {
+	local status=0 start
+	start=$(sed -nE 's/^ *([0-9a-f]+)-.*Crash kernel$/0x\1/p' /proc/iomem)
+	[ -n "$start" ] || skip "no memory for a crash kernel: boot with crashkernel=32M" || return
+	run_container -- python3 -c "$kexec_load" 1 "$start" || return
+	nothing_but_held || status=1
+	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	python3 -c "$kexec_load" 0 "$start" || return
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
+	return "$status"
+}
 
 kexec() {
 	local status=0
@@ -336,13 +413,15 @@ need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 17
+ktap_plan 21
 ktap_test "a pidfd" pidfd
 ktap_test "a descriptor of /proc/PID" proc_directory
 ktap_test "a descriptor of /proc/PID/mem" address_space
 ktap_test "a file without a name" deleted_file
 ktap_test "an event that the host has not read" unread_event
+ktap_test "an event that the host has not answered" unanswered_event
 ktap_test "a connection by a unix socket" unix_connection
+ktap_test "a datagram that the host has not received, behind 3000 others" long_queue
 make_all name mount loop flight watch propagated || exit 1
 keep_reports
 let_all_go
@@ -356,7 +435,9 @@ ktap_test "a mount in the host's name space, by propagation" was_held propagated
 ktap_test "... all let go: clean" all_clean
 ktap_test "connections in the host's network namespace leave nothing" host_network
 ktap_test "keys in the host's keyrings" keyrings
+ktap_test "200 keys among 50,000 in the host's user keyring" many_keys
 ktap_test "an image that was loaded for kexec" kexec
+ktap_test "an image that was loaded for a crash" crash_kernel
 ktap_test "a pack of BPF programs, the last of which is the host's" bpf_pack
 rm -rf "$notes"
 ktap_end
