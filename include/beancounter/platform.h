@@ -114,6 +114,7 @@ void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long com
 		  unsigned long cgroup_len);
 bc_u32 bc_pidns_inum(const void *ns);	   /* any */
 bool bc_pidns_alive(const void *ns);	   /* any: it still takes new pids */
+bool bc_pidns_ending(const void *ns);	   /* any: the last thread of its pid 1 is exiting, or has */
 void bc_pidns_get(const void *ns);	   /* any */
 void bc_pidns_put(const void *ns);	   /* sleep */
 void bc_cpu_forget(const void *container); /* sleep: no CPU's `last` is this container from here on */

@@ -49,6 +49,13 @@ Held held(const Container &c)
 	return {k.bytes + d.bytes, k.objects + d.objects};
 }
 
+bool held_surely(const Container &c, Held &sum)
+{
+	const u8 before = c.mode.acquire();
+	sum = held(c); // who reads a cell that flush() has emptied reads the mode of that time, too, or a later one
+	return before != static_cast<u8>(Mode::switching) && c.mode.relaxed() == before;
+}
+
 s64 maxheld(Container &c, ByteKind kind)
 {
 	Account &account = c.accounts[at(charged_as(kind))];
@@ -230,6 +237,9 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 		overflow_used_.set_relaxed(1);
 		health.count(Loss::containers_lost);
 	}
+	// Its init was exiting before there was a container that could be told: the module has been loaded meanwhile.
+	if (made && bc_pidns_ending(ns))
+		result->init_exited.release(1);
 	return result;
 }
 

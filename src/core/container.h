@@ -138,6 +138,10 @@ struct Held {
 // Atomic + cells. Not below zero: what moves while we look can make the sum look so.
 Held held(const Container &c, ByteKind kind);
 Held held(const Container &c);
+// The same, for who concludes from it. False: it cannot be told just now, because flush() is moving what the cells hold
+// to the accounts, and a part is in neither. The worker's, who alone leaves `near`: so that the same mode before and
+// after says that flush() was not there between.
+bool held_surely(const Container &c, Held &sum);
 s64 maxheld(Container &c, ByteKind kind);
 // In units of the resource.
 s64 failcnt(const Container &c);

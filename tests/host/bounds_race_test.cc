@@ -102,5 +102,38 @@ TEST_F(Bound, PiecesWithEveryCpuAtThem)
 	EXPECT_EQ(raw_held(*c), Raw{});
 }
 
+TEST_F(Bound, WhatIsReadSurelyIsNeverLessThanThere)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	host::jitter(true);
+	std::atomic<bool> over{false};
+	std::thread flusher([&] {
+		while (!over)
+			flush();
+	});
+	u64 sure = 0;
+	for (int step = 0; step < 300 * kEffort; ++step) {
+		set(1, "kmemsize 1000 1000"); // switching
+		do {
+			Held sum{};
+			if (!held_surely(*c, sum))
+				continue;
+			++sure;
+			EXPECT_EQ(sum.objects, 1);
+			EXPECT_EQ(sum.bytes, 64);
+		} while (switching(*c));
+		set(1, "kmemsize unlimited unlimited");
+		leave_near(*c); // as the worker
+		freed(object);	// and into a cell again
+		ASSERT_TRUE(allocated(ns(1), object, kText, k64_.cache_key(), kGfpKernel));
+	}
+	over = true;
+	flusher.join();
+	host::jitter(false);
+	EXPECT_GT(sure, 0u);
+	gone(object);
+}
+
 } // namespace
 } // namespace rig

@@ -260,10 +260,15 @@ TEST_F(Bound, OneThatIsSwitchingIsNotEvicted)
 		work_for(100);
 	}
 	EXPECT_NE(render(BC_FILE_RESOURCES, 1), "error -2");
+	EXPECT_EQ(c->current(), State::settling) << "nor concluded";
 	bc_core_flush();
-	start(ns(1000));
-	stop(ns(1000));
-	work_for(1000);
+	work_for(100);
+	EXPECT_EQ(c->current(), State::clean);
+	for (u64 i = 1000; i < 1000 + 2 * kStoppedKept; ++i) { // it is the last of them that stopped
+		start(ns(i));
+		stop(ns(i));
+		work_for(100);
+	}
 	EXPECT_EQ(render(BC_FILE_RESOURCES, 1), "error -2");
 }
 

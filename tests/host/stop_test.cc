@@ -37,6 +37,39 @@ TEST_F(Stop, RunsUntilInitHasExited)
 	EXPECT_EQ(c->current(), State::running);
 }
 
+TEST_F(Stop, AnInitThatWasExitingWhenTheModuleCame)
+{
+	host::set_ending(ns(1));
+	Container *c = start(ns(1));
+	work();
+	EXPECT_EQ(c->current(), State::settling) << "nobody will say so any more";
+	no_tasks(ns(1));
+	work_for(1000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
+// flush() has taken a part from its cell, and the account does not have it yet.
+TEST_F(Stop, WhatIsOnItsWayToTheAccountIsNotGone)
+{
+	Container *c = start(ns(1));
+	const u64 object = make(k64_);
+	ASSERT_EQ(bc_set_resources(1, "kmemsize 1000 1000", 18), 0);
+	ASSERT_TRUE(switching(*c));
+	Cells *cells = c->own_cells.relaxed();
+	const Unpacked part = unpack(platform::percpu_replace(&cells->packed[0], 0, kMiddle));
+	ASSERT_EQ(part.bytes, 64);
+	stop(ns(1));
+	work_for(1000);
+	EXPECT_EQ(c->current(), State::settling);
+	c->objects[0].add(part.objects);
+	c->accounts[0].add(part.bytes);
+	flush();
+	time_to(*c, State::leaked);
+	freed(object);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
 TEST_F(Stop, WaitsForTasksAndSaysForWhom)
 {
 	Container *c = start(ns(1));

@@ -42,6 +42,28 @@ fresh() {
 	expect_clean "$CONTAINER_ID"
 }
 
+# Its first task has been killed, and is on its way out: past the place where the kernel says that it exits, and not yet
+# gone. Who loads then is told of nothing.
+exiting() {
+	local status=0
+	rmmod beancounter && insmod "$test_modules/linger.ko" || return
+	# shellcheck disable=SC2016
+	start_container -- /bin/bash -c 'exec 3</proc/linger; echo >"$0"; sleep 1000 3<&-; true' "$go" || return
+	poll 20 test -e "$go" || fail "it has not opened the file" || return
+	pkill -KILL -P "$CONTAINER_PID"
+	poll 20 is_closing || fail "it is not on its way out" || return
+	insmod "$BEANCOUNTER_MODULE" || return
+	CONTAINER_ID=$(column "$proc/containers" id "pidns=$CONTAINER_NS")
+	[ -n "$CONTAINER_ID" ] || fail "it is not listed" || status=1
+	poll 20 is_settling || expect_state "$CONTAINER_ID" settling || status=1
+	echo 1 >/sys/module/linger/parameters/go
+	kill_container
+	expect_clean "$CONTAINER_ID" || status=1
+	rmmod linger && return "$status"
+}
+is_closing() { [ "$(cat /sys/module/linger/parameters/closing)" -gt 0 ]; }
+is_settling() { [ "$(container_column "$CONTAINER_ID" state)" = settling ]; }
+
 rmmod beancounter || exit 1
 start_container -- /bin/bash -c "
 	exec 3< <(sleep 1000)
@@ -49,9 +71,11 @@ start_container -- /bin/bash -c "
 	workloads/busy.sh -r 2" || exit 1
 insmod "$BEANCOUNTER_MODULE" || exit 1
 
-ktap_plan 4
+ktap_plan 5
 ktap_test "it is listed, since=load" is_listed
 ktap_test "it counts what it allocates now" counts
 ktap_test "frees of what it allocated before are no error; it is clean" stops
 ktap_test "a fresh container is since=start and clean" fresh
+rm -f "$go"
+ktap_test "an init that is exiting when the module is loaded" exiting
 ktap_end

@@ -71,6 +71,7 @@ void restrict_pointers(bool on);			  // kptr_restrict
 // ---- namespaces. Addresses of the test's own choice.
 void set_tasks(const void *ns, const bc_tasks &tasks);
 void set_alive(const void *ns, bool alive); // does it take new pids? yes, unless told otherwise
+void set_ending(const void *ns);	    // its pid 1 is exiting, which nobody was told
 void set_face(bc_s32 host_pid, const char *comm, const char *cgroup);
 long references(const void *ns); // by bc_pidns_get() less bc_pidns_put()
 long references();		 // of all

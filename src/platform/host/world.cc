@@ -18,6 +18,7 @@ struct World {
 	std::map<const void *, bc_tasks> tasks;
 	std::map<const void *, long> references;
 	std::map<const void *, bool> dead;
+	std::map<const void *, bool> ending;
 	std::map<bc_s32, std::pair<std::string, std::string>> face;
 	bc_u64 totals[2] = {};
 	bool faces_refused = false;
@@ -46,6 +47,11 @@ void set_tasks(const void *ns, const bc_tasks &tasks)
 void set_alive(const void *ns, bool alive)
 {
 	g_world.with([&](World &w) { w.dead[ns] = !alive; });
+}
+
+void set_ending(const void *ns)
+{
+	g_world.with([&](World &w) { w.ending[ns] = true; });
 }
 
 void set_face(bc_s32 host_pid, const char *comm, const char *cgroup)
@@ -165,6 +171,11 @@ bc_u32 bc_pidns_inum(const void *ns) { return static_cast<bc_u32>(reinterpret_ca
 bool bc_pidns_alive(const void *ns)
 {
 	return g_world.with([&](World &w) { return !w.dead[ns]; });
+}
+
+bool bc_pidns_ending(const void *ns)
+{
+	return g_world.with([&](World &w) { return w.dead[ns] || w.ending[ns]; });
 }
 
 void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long comm_len, char *cgroup,

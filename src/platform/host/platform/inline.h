@@ -79,13 +79,13 @@ inline u64 percpu_swap(u64 *percpu, u64 value)
 }
 inline u64 percpu_read(const u64 *percpu, u32 cpu)
 {
-	return __atomic_load_n(percpu + cpu * (kPerCpuUnit / sizeof(u64)), __ATOMIC_RELAXED);
+	return __atomic_load_n(percpu + cpu * (kPerCpuUnit / sizeof(u64)), __ATOMIC_ACQUIRE);
 }
 
 inline u64 percpu_replace(u64 *percpu, u32 cpu, u64 value)
 {
 	jitter();
-	return __atomic_exchange_n(percpu_word(percpu, cpu), value, __ATOMIC_RELAXED);
+	return __atomic_exchange_n(percpu_word(percpu, cpu), value, __ATOMIC_ACQ_REL);
 }
 u64 *no_cells(); // host.cc
 

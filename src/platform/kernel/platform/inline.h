@@ -102,7 +102,7 @@ inline u64 percpu_swap(u64 *percpu, u64 value)
 	return value;
 }
 
-// Another CPU's copy, for sums.
+// Another CPU's copy, for sums. Acquires.
 extern "C" u64 bc_percpu_read(const u64 *percpu, u32 cpu);
 inline u64 percpu_read(const u64 *percpu, u32 cpu) { return bc_percpu_read(percpu, cpu); }
 
