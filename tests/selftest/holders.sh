@@ -52,7 +52,7 @@ expect_held() {
 	local status=0 details
 	nothing_but_held || status=1
 	details=$(awk -v site="^$1[+.]" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i }
-		$1 == "held" && $at["site"] ~ site { print $at["details"] }' "$proc/$CONTAINER_ID/leaks")
+		$1 == "held" && $at["site"] ~ site { print $at["details"] }' "$proc/$CONTAINER_ID/leaks" | sort -u)
 	expect "who holds $1" "pid=$holder,comm=python3,fd=7" "$details" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	let_go
