@@ -246,6 +246,8 @@ static bool file_systems_keep(struct keeper *keeper)
 
 /* ---- kexec: what was loaded is the machine's until it is used, or another takes its place (kernel/kexec_core.c) */
 
+#ifdef CONFIG_KEXEC_CORE
+
 static void images_keep(struct keeper *keeper)
 {
 	const void *loaded, *pointer;
@@ -264,6 +266,14 @@ static void images_keep(struct keeper *keeper)
 		}
 	}
 }
+
+#else
+
+static void images_keep(struct keeper *keeper)
+{
+}
+
+#endif
 
 /* ---- BPF: a pack of programs is the machine's, and lives as long as anybody's program is in it (kernel/bpf/core.c) */
 
