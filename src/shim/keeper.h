@@ -45,8 +45,15 @@ static inline bool next_of_list(const struct list_head *node, const struct list_
 	return GET(*next, &node->next) && GET(back, &(*next)->prev) && back == node;
 }
 
+/* NULL after the last. */
+bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
+
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
+
+/* memtypes.c */
+void bc_memtypes_init(void);
+bool memtypes_keep(struct keeper *keeper);
 
 /* terminals.c; of an open one, which whoever calls holds, both ends */
 void bc_terminals_init(void);

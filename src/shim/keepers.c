@@ -53,6 +53,7 @@ void bc_keepers_init(void)
 	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_memtypes_init();
 	bc_terminals_init();
 }
 
@@ -62,7 +63,7 @@ void keeps_area(struct keeper *keeper, const void *pointer)
 		keeps(keeper, static_call(bc_find_vm_area)(pointer));
 }
 
-/* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them */
+/* ---- trees */
 
 static const struct rb_node *leftmost(const struct rb_node *node)
 {
@@ -79,20 +80,16 @@ static const struct rb_node *leftmost(const struct rb_node *node)
 	return NULL;
 }
 
-static bool next_sibling(const struct kernfs_node *kn, const struct kernfs_node **next)
+bool next_in_tree(const struct rb_node *node, const struct rb_node **next)
 {
-	const struct rb_node *node = &kn->rb, *found = NULL;
 	struct rb_node copy;
 	int height;
 
 	if (!GET(copy, node))
 		return false;
 	if (copy.rb_right) {
-		found = leftmost(copy.rb_right);
-		if (!found)
-			return false;
-		*next = rb_entry(found, struct kernfs_node, rb);
-		return true;
+		*next = leftmost(copy.rb_right);
+		return *next;
 	}
 	for (height = 0; height < 64; height++) {
 		const struct rb_node *parent = (const struct rb_node *)(copy.__rb_parent_color & ~3UL);
@@ -103,7 +100,7 @@ static bool next_sibling(const struct kernfs_node *kn, const struct kernfs_node 
 		if (parent == node || !GET(copy, parent))
 			return false;
 		if (copy.rb_left == node) {
-			*next = rb_entry(parent, struct kernfs_node, rb);
+			*next = parent;
 			return true;
 		}
 		node = parent;
@@ -111,11 +108,13 @@ static bool next_sibling(const struct kernfs_node *kn, const struct kernfs_node 
 	return false;
 }
 
+/* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them */
+
 static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 {
-	const struct kernfs_node *kn = root, *next;
+	const struct kernfs_node *kn = root;
 	const struct kernfs_iattrs *iattr;
-	const struct rb_node *child;
+	const struct rb_node *child, *next;
 	unsigned short flags;
 
 	while (step(keeper)) {
@@ -136,10 +135,10 @@ static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 		for (;;) {
 			if (kn == root)
 				return true;
-			if (!step(keeper) || !next_sibling(kn, &next))
+			if (!step(keeper) || !next_in_tree(&kn->rb, &next))
 				return false;
 			if (next) {
-				kn = next;
+				kn = rb_entry(next, struct kernfs_node, rb);
 				break;
 			}
 			if (!GET(kn, &kn->parent) || !kn)
@@ -321,6 +320,7 @@ bool bc_keepers(bc_holder_found found, void *context)
 	keeper.steps = 0;
 	keeper.holder.by = "bpf";
 	complete &= packs_keep(&keeper);
+	complete &= memtypes_keep(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;
