@@ -55,13 +55,29 @@ bool admit(const Wanted &wanted, Admission &admission, bool always)
 					      wanted.count,
 					      piece ? wanted.count : 0,
 					      wanted.gfp};
+			c->admissions_begun.add(1);
 			const Answer answer = ask(*c, request, attempt, admission);
+			if (answer != Answer::yes)
+				c->admissions_ended.add(1);
 			if (answer != Answer::wait_first)
 				return answer == Answer::yes;
 		}
 		bc_wait_for_frees(attempt != 0);
 	}
 }
+
+// At the end of the section in which the counters and the ledger come to agree.
+class Ended
+{
+      public:
+	explicit Ended(Container &c) : c_(c) {}
+	~Ended() { c_.admissions_ended.add(1); }
+	Ended(const Ended &) = delete;
+	Ended &operator=(const Ended &) = delete;
+
+      private:
+	Container &c_;
+};
 
 } // namespace
 
@@ -72,6 +88,7 @@ void settle(const Admission &admission, void *const *objects, s64 count, Address
 	platform::provide(gfp);
 	platform::PreemptOff section;
 	Container &c = *admission.c;
+	const Ended ended{c};
 	const SiteIndex index = count == 0 ? SiteIndex{} : sites.intern(caller, cache);
 	if (!index || sites[index].special.is_unowned()) {
 		if (count != 0 && !index)

@@ -55,6 +55,15 @@ static_assert(may_become(State::leaked, State::clean), "a late free turns a verd
 inline constexpr u32 kStoppedKept = 64;
 inline constexpr u32 kExcuses = 80; // rows of the class table, verdict.h
 
+// What a self-check found: selfcheck.h.
+enum class Books : u8 {
+	unknown, // not looked at
+	equal,
+	wrong,
+	moved // while it was looked at
+};
+inline constexpr const char *kBooksNames[] = {"-", "equal", "wrong", "moved"};
+
 struct CensusResult; // census.h
 
 struct Excused {
@@ -101,6 +110,7 @@ struct Container {
 	Atomic<u8> state;
 	Atomic<u8> init_exited; // set by the tracepoint, read by the worker
 	Atomic<u8> dismissed;
+	Books books; // the last self-check's: its own, with the worker's mutex
 	u64 born_ms;
 	u64 settled_ms;	    // of the last change of state
 	s64 blind_at_start; // health.blind() then
@@ -121,6 +131,11 @@ struct Container {
 	u64 census_due_ms;
 	u64 census_pause_ms;
 	Excused excused[kExcuses]; // what was handed over, by row of the class table
+
+	// Charges that a bound is asked for before their objects are recorded (admit.cc): begun, and done with. Between
+	// the two the counters are ahead of the ledger, for as long as the original sleeps.
+	Atomic<u64> admissions_begun;
+	Atomic<u64> admissions_ended;
 
 	ContainerId id() const { return ContainerId{id_.relaxed()}; }
 	void set_id(ContainerId id) { id_.set_relaxed(id.value); }

@@ -40,6 +40,8 @@ int bc_core_init(const struct bc_config *config)
 	self_checked.runs.set_relaxed(0);
 	self_checked.slots.set_relaxed(0);
 	self_checked.bad.set_relaxed(0);
+	self_checked.compared.set_relaxed(0);
+	self_checked.moved.set_relaxed(0);
 	classes.reset();
 	census.init(!config->no_search);
 	stopper.init(config->settle_ms);

@@ -337,7 +337,11 @@ void *bc_charged(void *object, const void *cache, unsigned long caller, Gfp gfp)
 }
 
 // A slot that the trampoline has taken, and that has no cell to be counted down in.
-void bc_uncharge(bc::u64 slot) { bc::uncharge_slowly(bc::Slot{slot}); }
+void bc_uncharge(bc::u64 slot)
+{
+	bc_ledger.note_taken(bc::Slot{slot});
+	bc::uncharge_slowly(bc::Slot{slot});
+}
 
 // ---- frees: the trampoline has seen that the object's page has something recorded, and saved the arguments.
 

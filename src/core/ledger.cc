@@ -171,8 +171,10 @@ u64 Ledger::record_slow(u64 page, Address address, Stride stride, Slot slot, u32
 Slot Ledger::take_exclusive(Atomic<u64> &place, u64 seen)
 {
 	while (!Slot{seen}.empty()) {
-		if (place.compare_exchange(seen, 0))
+		if (place.compare_exchange(seen, 0)) {
+			note_taken(Slot{seen});
 			return Slot{seen};
+		}
 	}
 	return Slot{};
 }
@@ -181,8 +183,10 @@ Slot Ledger::take_exclusive(Atomic<u64> &place, u64 seen)
 Slot Ledger::take_word(Atomic<u64> &word, u64 seen)
 {
 	while (seen != 0 && !is_array(seen)) {
-		if (word.compare_exchange(seen, 0))
+		if (word.compare_exchange(seen, 0)) {
+			note_taken(unrotated(seen));
 			return unrotated(seen);
+		}
 	}
 	return Slot{};
 }

@@ -253,6 +253,16 @@ class Ledger
 		return found.place->compare_exchange(expected, word(instead));
 	}
 
+	// Who asks whether anything was freed meanwhile says where frees are to count what they take, by owner, before
+	// begin_exclusive(); and after end_exclusive() that it is over (nullptr), a grace period before he gives the
+	// memory back. Within, every free comes by take(), or by bc_uncharge().
+	void count_taken(Atomic<u32> *by_owner) { taken_.release(by_owner); }
+	void note_taken(Slot slot)
+	{
+		if (Atomic<u32> *by_owner = taken_.acquire(); __builtin_expect(by_owner != nullptr, false))
+			by_owner[slot.owner().value].add(1);
+	}
+
 	// Frees what was replaced. Sleeps for a grace period if there is anything.
 	void reclaim();
 
@@ -365,7 +375,7 @@ class Ledger
 		}
 		retire(word);
 	}
-	BC_COLD static Slot take_exclusive(Atomic<u64> &place, u64 seen);
+	BC_COLD Slot take_exclusive(Atomic<u64> &place, u64 seen);
 	Slot take_word(Atomic<u64> &word, u64 seen);
 	static bool holds_nothing(u64 array);
 	bool full() const { return most_ != 0 && bytes_.relaxed() >= most_; }
@@ -426,6 +436,7 @@ class Ledger
 	Atomic<s64> arrays_;
 	Atomic<s64> tell_at_;
 	Atomic<s64> given_back_;
+	Atomic<Atomic<u32> *> taken_;
 };
 
 static_assert(Ledger::shift_of(Stride{8}) == 3 && Ledger::shift_of(Stride{192}) == 7 &&

@@ -123,7 +123,8 @@ void container_row(Text &out, Container &c)
 	out.field(h.bytes, 12).field(h.objects, 9).field(failcnt(c), 7);
 	out.field(static_cast<s64>((now - (stopped(state) ? c.settled_ms : c.born_ms)) / 1000), 7);
 	out.field(c.pidns, 10).field(c.tasks_gone ? 0 : c.init.relaxed(), 7).field(c.command, 15).field(c.cgroup, 24);
-	out.field(c.since_load ? "load" : "start", 5).field(c.waits, 1).end_line();
+	out.field(c.since_load ? "load" : "start", 5).field(c.waits, 1);
+	out.field(kBooksNames[static_cast<size_t>(c.books)], 1).end_line();
 }
 
 } // namespace
@@ -151,7 +152,8 @@ void render_containers(Text &out)
 {
 	out.right("id", 9).put(' ').field("name", 12).field("state", 8).right("held", 12).put(' ').right("objects", 9);
 	out.put(' ').right("failcnt", 7).put(' ').right("age", 7).put(' ').right("pidns", 10).put(' ').right("init", 7);
-	out.put(' ').field("command", 15).field("cgroup", 24).field("since", 5).put("waits\n");
+	out.put(' ').field("command", 15).field("cgroup", 24).field("since", 5).field("waits", 1);
+	out.put("books\n");
 	if (containers.overflow_used())
 		container_row(out, *containers.overflow());
 	by_id([](const Container &c) { return !stopped(c.current()); }, [&](Container &c) { container_row(out, c); });
@@ -179,6 +181,8 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("self_checks", self_checked.runs.relaxed());
 	line("self_check_slots", self_checked.slots.relaxed());
 	line("self_check_bad", self_checked.bad.relaxed());
+	line("self_check_compared", self_checked.compared.relaxed());
+	line("self_check_moved", self_checked.moved.relaxed());
 	line("ledger_given_back", bc_ledger.given_back());
 }
 

@@ -25,7 +25,7 @@ TEST_F(Render, Headers)
 {
 	start(ns(1));
 	EXPECT_EQ(words(lines(render(BC_FILE_CONTAINERS))[0]),
-		  words("id name state held objects failcnt age pidns init command cgroup since waits"));
+		  words("id name state held objects failcnt age pidns init command cgroup since waits books"));
 	EXPECT_EQ(words(lines(render(BC_FILE_HEALTH))[0]), words("key value"));
 	EXPECT_EQ(words(lines(render(BC_FILE_RESOURCES, 1))[0]),
 		  words("resource held maxheld barrier limit failcnt forced waited"));

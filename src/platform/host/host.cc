@@ -265,6 +265,7 @@ void bc_unlock(enum bc_lock_id lock, unsigned long flags)
 void bc_synchronize_rcu(void)
 {
 	may_sleep(__func__);
+	bc::platform::jitter();
 	++g_grace_periods;
 	const unsigned used = g_readers_used.load();
 	for (unsigned i = 0; i < used; ++i) {
@@ -277,7 +278,11 @@ void bc_synchronize_rcu(void)
 	}
 }
 
-void bc_cond_resched(void) { may_sleep(__func__); }
+void bc_cond_resched(void)
+{
+	may_sleep(__func__);
+	bc::platform::jitter();
+}
 void bc_resched(void) {}
 void bc_kick_worker(void) { g_kicks.fetch_add(1, std::memory_order_relaxed); }
 void bc_kick_flush(void) { g_flush_kicks.fetch_add(1, std::memory_order_relaxed); }
