@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The module's own room is at its end: too many containers, no memory for the ledger. The kernel goes on, what is missed is counted,
-# and nobody is called clean by what was not seen.
+# The module's own room is at its end: too many containers, no memory for the ledger, no place for another call site or for another
+# user whose references are watched. The kernel goes on, what is missed is counted, and nobody is called clean by what was not seen.
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
@@ -70,13 +70,80 @@ sys.exit(not any("missed" in word for word in check["blind"]))' "$out" || fail "
 busy() { unshare --pid --fork --mount-proc workloads/busy.sh -p 1 -s 5 || fail "a container does not work"; }
 nothing_held() { [ -z "$(awk 'NR > 1 && $4 != 0' "$proc/containers")" ]; }
 
+# check_is_blind WHY COMMAND...: no verdict, for the reason that matches.
+check_is_blind() {
+	local why=$1 status=0
+	shift
+	beanctl check --json -- "$@" >"$out" || status=$?
+	expect "beanctl's status: no verdict" 4 "$status" || return
+	python3 -c 'import json, re, sys
+check = json.load(open(sys.argv[1]))["check"]
+print(check["blind"])
+sys.exit(not any(re.search(sys.argv[2], word) for word in check["blind"]))' "$out" "$why" ||
+		fail "the reason is not there:" "$(cat "$out")"
+}
+
+# 32768 pairs of a call site and a cache, where the table takes seven eighths of as many. The table stays full until the module goes, so
+# others lose sites, too, that come first now; what was known before is charged on.
+sites_full() {
+	local status=0
+	again && load_test_module many_sites || return
+	check_is_blind 'sites_lost rose by' sh -c 'echo all >/proc/many_sites' || status=1
+	echo "sites: $(health sites), sites_lost: $(health sites_lost), missed: $(health missed)"
+	expect "sites" $((32768 / 8 * 7)) "$(health sites)" || status=1
+	[ "$(health sites_lost)" -gt 3000 ] || fail "sites_lost is $(health sites_lost)" || status=1
+	[ "$(health missed)" -ge "$(health sites_lost)" ] || fail "fewer objects were missed than sites" || status=1
+	expect "stale" 0 "$(health stale)" && expect "unknown" 0 "$(health unknown)" || status=1
+	# 256 objects that stay, and of which nothing is known.
+	check_is_blind 'missed rose by' sh -c 'echo keep >/proc/many_sites' || status=1
+	beanctl check -- sh -c 'echo keep >/proc/many_sites' 2>&1 | grep -E 'not to be trusted: the module missed something' ||
+		fail "the text says nothing of it: $(beanctl check -- sh -c 'echo keep >/proc/many_sites' 2>&1)" || status=1
+	echo drop >/proc/many_sites
+	busy || status=1
+	poll 60 nothing_held || fail "still held: $(cat "$proc/containers")" || status=1
+	echo self-check >"$proc/control" && expect "what the module's own check found wrong" 0 "$(health self_check_bad)" || status=1
+	unload_test_module many_sites && return "$status"
+}
+
+# Each user has a user_struct and a ucounts: 4096 places, of which seven eighths are taken. What is short is ID/references alone.
+references_full() {
+	local status=0 lost key
+	again || return
+	start_container --out "$out" -- python3 -c 'import os, resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (9000, 9000))
+files = []
+for uid in range(100000, 104000):
+    os.setresuid(uid, 0, 0)
+    files.append(os.open("/dev/null", os.O_RDONLY)) # has its credentials for as long as it is open
+print("made", flush=True)
+time.sleep(1000)' || return
+	poll 120 grep -q made "$out" || fail "4000 users could not be made" || status=1
+	lost=$(health references_lost)
+	echo "references_lost: $lost, lines in ID/references: $(wc -l <"$proc/$CONTAINER_ID/references")"
+	[ "$lost" -gt 0 ] || fail "none is lost" || status=1
+	[ "$(column "$proc/$CONTAINER_ID/references" kind | sort | uniq -c | awk '{ n += $1 } END { print n }')" -ge 3584 ] ||
+		fail "ID/references has fewer lines than objects are watched" || status=1
+	beanctl references "$CONTAINER_ID" >/dev/null || fail "beanctl references: status $?" || status=1
+	# All of what is charged is known, so the verdict is none that is doubtful.
+	kill_container && expect_clean "$CONTAINER_ID" || status=1
+	for key in missed sites_lost stale unknown clamped; do expect "$key" 0 "$(health "$key")" || status=1; done
+	# They are gone, and with them their places: there is room again.
+	lost=$(health references_lost)
+	beanctl check -- "$programs/lost_user" pipe 50 >/dev/null || fail "beanctl check: status $?" || status=1
+	expect "references lost once there is room" "$lost" "$(health references_lost)" || status=1
+	return "$status"
+}
+
 whole_again() { again && still_counts; }
 
 need_module
 need_programs
+need_test_module many_sites
 command -v beanctl >/dev/null || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
-ktap_plan 3
+ktap_plan 5
 ktap_test "too many containers: one row for the rest, counted, no verdict" too_many
 ktap_test "no memory for the ledger: missed, counted, no verdict" ledger_full
+ktap_test "no place for a call site: missed, counted, no verdict" sites_full
+ktap_test "no place for a user: counted, and the verdict is still one" references_full
 ktap_test "loaded again: whole" whole_again
 ktap_end
