@@ -1,12 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Who else wants the functions that are hooked: BPF programs, livepatches, kprobes, ftrace's own switch; and a build for another kernel. Each
-# goes on beside us, or one of both is refused and the log says why. direct_user and the tracers are in hooks.sh.
+# Who else wants the functions that are hooked: BPF programs, livepatches, kprobes, ftrace's own switch; a build for another kernel; a kernel
+# that lacks what is hooked, or whose allocator is laid out otherwise. Each goes on beside us, or one of both is refused and the log says why.
+# direct_user and the tracers are in hooks.sh.
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
+debugfs=/sys/kernel/debug
 folder=$(mktemp -d /tmp/neighbours.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 case $KERNEL in
@@ -24,7 +26,9 @@ refused_to_load() {
 	fi
 	log_since "$mark" | grep -E "$1" || fail "the log does not say '$1':" "$(log_since "$mark")" || status=1
 	grep -E 'bc_tramp|\[beancounter\]' /sys/kernel/tracing/enabled_functions && { fail "hooks were left behind" || status=1; }
+	grep . $debugfs/kprobes/list && { fail "kprobes were left behind" || status=1; }
 	[ ! -e "$proc" ] && [ ! -e /proc/user_beancounters ] || fail "/proc was left behind" || status=1
+	[ ! -e /sys/module/beancounter ] || fail "the module was left behind" || status=1
 	return "$status"
 }
 
@@ -130,10 +134,82 @@ start_other_build() {
 }
 stop_other_build() { module=$whole; }
 
+# --- a kernel that is not what this build takes it for. We have one kernel, so it is the module's words of it that are changed: the names
+# of functions and members that it asks the kernel for.
+
+# takes OLD NEW...: the module with other words, none longer than what it was, in its strings.
+takes() {
+	whole=$module
+	python3 - "$module" "$folder/other.ko" "$@" <<-'END' || return
+		import struct, sys
+		text = bytearray(open(sys.argv[1], "rb").read())
+		at, size, number, names = struct.unpack_from("<Q10xHHH", text, 40)
+		sections = [struct.unpack_from("<I20xQQ", text, at + i * size) for i in range(number)]
+		words = iter(sys.argv[3:])
+		for old, new in zip(words, words):
+		    old, new, found = old.encode() + b"\0", new.encode(), 0
+		    for name, start, length in sections:
+		        begin = sections[names][1] + name
+		        if not text[begin:text.index(0, begin)].startswith(b".rodata.str"):
+		            continue
+		        place = text.find(old, start, start + length)
+		        while place >= 0:
+		            if place == start or text[place - 1] == 0:
+		                text[place:place + len(old)] = new.ljust(len(old), b"\0")
+		                found += 1
+		            place = text.find(old, place + 1, start + length)
+		    if not found:
+		        sys.exit(f"{old} is not in the module")
+		open(sys.argv[2], "wb").write(text)
+	END
+	module=$folder/other.ko
+}
+
+# unlike REGEX OLD NEW...: with these words it is refused, and the log says so.
+unlike() {
+	local why=$1 status=0
+	shift
+	mark="mark-$$-$RANDOM"
+	echo "$mark" >/dev/kmsg
+	takes "$@" && { refused_to_load "$why" || status=1; } || status=1
+	module=$whole
+	return "$status"
+}
+
+# refused_as FUNCTION: by a kernel that is so. Nothing is hooked, made or taken by then, and the whole module finds all as it was.
+refused_as() {
+	local status=0
+	rmmod beancounter || return
+	"$1" || status=1
+	insmod "$module" || return
+	[ "$status" -eq 0 ] || return
+	still_counts
+}
+
+lacks_something() {
+	unlike 'beancounter: kmem_cache_frex: no such function in this kernel' kmem_cache_free kmem_cache_frex || return
+	unlike 'beancounter: 2 of [0-9]+ hooks are missing: not loaded' kfree kfrex "$allocation" kmem_cache_gone || return
+	unlike 'beancounter: memset: ftrace cannot hook it' kmem_cache_free_bulk memset || return
+	unlike 'beancounter: the kernel has no ftrace_location: CONFIG_DYNAMIC_FTRACE is needed' ftrace_location ftrace_locatiox || return
+	unlike 'beancounter: no kprobe on kallsyms_lookup_name \(-2\): ' kallsyms_lookup_name kallsyms_lookup_namx || return
+	unlike 'beancounter: the kernel has no kallsyms_lookup_size_offset' kallsyms_lookup_size_offset kallsyms_lookup_size_offsex || return
+	unlike 'beancounter: the kernel does not say how much memory it has' max_pfn max_pfx max_possible_pfn max_possible_pfx
+}
+
+is_laid_out_otherwise() {
+	unlike 'beancounter: struct kmem_cache has cpu_partial at offset [0-9]+, not at [0-9]+$' object_size cpu_partial || return
+	unlike 'beancounter: struct kmem_cache has no member red_left_pax in this kernel.s BTF' red_left_pad red_left_pax || return
+	unlike 'beancounter: this build is for another layout of the slab allocator: not loaded' slab slax
+}
+with_another_layout() {
+	[ -e /sys/kernel/btf/vmlinux ] || skip "this kernel has no BTF, and no layout is compared" || return
+	refused_as is_laid_out_otherwise
+}
 need_module
 need_programs
 need_test_module livepatch_user
-ktap_plan 7
+[ -e $debugfs/kprobes/list ] || mount -t debugfs debugfs $debugfs
+ktap_plan 9
 ktap_test "a BPF fentry program that comes later is refused" later_fentry
 ktap_test "an earlier BPF fentry program: not loaded, and the log says which function" \
 	beside fentry "beancounter: $allocation: another direct user of ftrace .*bpftool prog"
@@ -145,4 +221,6 @@ ktap_test "ftrace switched off before: not loaded, and the log says how to switc
 ktap_test "kprobes on hooked functions, earlier and later: they are let be" with_kprobes
 ktap_test "a build for another kernel: refused by the kernel, which says so" \
 	beside other_build "beancounter: (disagrees about version of symbol module_layout|version magic '9.*' should be '$KERNEL )"
+ktap_test "a kernel without what is hooked, or is asked for: not loaded, and the log says what" refused_as lacks_something
+ktap_test "a kernel whose allocator is laid out otherwise: not loaded, and the log says where" with_another_layout
 ktap_end
