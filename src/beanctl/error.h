@@ -13,7 +13,8 @@ namespace beanctl
 
 // Exit statuses that the commands share; run and check have more (beanctl-run(1), beanctl-check(1)).
 inline constexpr int kFailed = 1;
-inline constexpr int kUsage = 2; // wrong usage, or no module to talk to
+inline constexpr int kUsage = 2;     // wrong usage, or no module to talk to
+inline constexpr int kNoVerdict = 4; // check's, also where an error is the reason
 
 class Error : public std::runtime_error
 {

@@ -258,7 +258,7 @@ int Commands::status_of(int status) const
 {
 	if (called_ == "run")
 		return kRunError;
-	return called_ == "check" ? kUsage : status;
+	return called_ == "check" && status != kNoVerdict ? kUsage : status;
 }
 
 int Commands::run(std::vector<std::string> words)

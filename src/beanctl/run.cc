@@ -72,6 +72,7 @@ pid_t child_of(pid_t init)
 Launch::Launch(const RunOptions &options) : options_(options)
 {
 	require_module();
+	before_ = read_health();
 	foreground_ = tcgetpgrp(STDIN_FILENO) == getpgrp();
 	signalfd_ = Descriptor(signalfd(-1, &signals_.blocked(), SFD_CLOEXEC | SFD_NONBLOCK));
 	if (signalfd_.get() < 0)
@@ -181,11 +182,18 @@ void Launch::find_container()
 	auto found = container_of_process(init_);
 	for (const auto end = Clock::now() + 5s; !found && Clock::now() < end; found = container_of_process(init_))
 		std::this_thread::sleep_for(10ms);
-	if (!found)
-		fail("the module has no container of its own for the pid namespace of process {}; are there more than "
-		     "its "
-		     "parameter max_containers (containers_lost in health), or is {} that of another kernel?",
-		     init_, proc_root());
+	if (!found) {
+		const std::string what =
+		    fmt::format("the module has no container of its own for the pid namespace of process {}", init_);
+		const Health now = read_health();
+		const auto lost = now.find("containers_lost");
+		const long long more = lost == now.end() ? 0 : lost->second - before_["containers_lost"];
+		if (more != 0) // the module's loss, and nobody's mistake
+			throw Error(kNoVerdict, fmt::format("{}: containers_lost rose by {} (no memory, or more than "
+							    "its parameter max_containers)",
+							    what, more));
+		fail("{}; is {} that of another kernel?", what, proc_root());
+	}
 	container_ = *found;
 	await_files(container_);
 }

@@ -90,6 +90,7 @@ class Launch
 	Descriptor signalfd_;
 	pid_t init_ = 0;
 	bool foreground_ = false;
+	Health before_; // what the module had lost when it began
 	Container container_;
 	std::optional<Message> early_; // heard before finish()
 };

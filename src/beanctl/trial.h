@@ -3,6 +3,7 @@
 // --fail-nth 0 again and again.
 #pragma once
 
+#include "error.h"
 #include "module.h"
 #include "run.h"
 
@@ -12,11 +13,10 @@
 namespace beanctl
 {
 
-// Of beanctl check; kFailed and kUsage are apart from these.
+// Of beanctl check, with kNoVerdict; kFailed and kUsage are apart from these.
 inline constexpr int kClean = 0; // or held
 inline constexpr int kLeaked = 1;
 inline constexpr int kCommandFailed = 3;
-inline constexpr int kNoVerdict = 4;
 
 struct Trial {
 	long long nth = 0; // of fail-nth; 0: nothing armed

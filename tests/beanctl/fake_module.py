@@ -27,6 +27,8 @@ class FakeModule:
         self.leaks = ""
         self.refusals = lambda nth: ""  # rows for the Nth armed refusal
         self.on_stop = lambda: None
+        self.room = True  # else a container has no row
+        self.lost = 0  # whose init it was last
         self.armed = 0
         self.commands = []
         self._end = None
@@ -108,6 +110,12 @@ class FakeModule:
             if ns == mine or not ours or int(task) in known or status["NSpid"].split()[-1] != "1":
                 continue
             self.armed = 0
+            if not self.room:
+                if int(task) != self.lost:
+                    self.lost = int(task)
+                    self.health["containers_lost"] += 1
+                    self.flush()
+                continue
             self.add(max([c["id"] for c in self.containers], default=0) + 1, pidns=ns, init=int(task), failcnt=0)
 
     def _commands(self):

@@ -146,6 +146,17 @@ class Run(InContainers):
         self.module.health["switched_off"] = 1
         self.assertEqual(self.status("check", "--", "true"), 4)
 
+    def test_no_row(self):
+        self.module.room = False
+        marker = os.path.join(self.folder, "ran")
+        done = self.beanctl("check", "--", "touch", marker)
+        self.assertEqual((done.returncode, done.stdout), (4, ""))
+        self.assertRegex(done.stderr, r"^beanctl: the module has no container of its own for the pid namespace of process \d+: "
+                                      r"containers_lost rose by 1 \(no memory, or more than its parameter max_containers\)\n$")
+        self.assertFalse(os.path.exists(marker))
+        self.assertEqual(self.status("run", "--", "touch", marker), 125)
+        self.assertFalse(os.path.exists(marker))
+
     def test_junit(self):
         self.module.verdict = "leaked"
         self.module.leaks = LEAK
