@@ -20,16 +20,15 @@ out=$(mktemp /tmp/own-faults.XXXXXX)
 set_all() { # attribute, value
 	local kind
 	for kind in "${kinds[@]}"; do
-		[ ! -e "$debugfs/$kind/$1" ] || echo "$2" >"$debugfs/$kind/$1" || return
+		echo "$2" >"$debugfs/$kind/$1" || return
 	done
 }
 
 switch_off() {
-	set_all probability 0
-	set_all require-start 0
-	set_all require-end 0xffffffffffffffff
+	set_all probability 0 || return
+	[ -z "$by_stack" ] || { set_all require-start 0 && set_all require-end 0xffffffffffffffff; }
 }
-trap 'switch_off; rm -f "$out"' EXIT
+trap 'rm -f "$out"' EXIT
 
 # within SYMBOL [module]: only what is asked for in that function or below it. The kernel's own symbols are in order. gcc may have
 # split a function (.part.0), and padding has a symbol, too.
@@ -48,10 +47,21 @@ within() {
 }
 
 prepare() {
-	switch_off
+	switch_off || return
 	set_all interval 1 && set_all times -1 && set_all verbose 0 && set_all task-filter N || return
 	# Both would spare whoever may wait.
-	set_all ignore-gfp-wait N && set_all ignore-gfp-highmem N && set_all min-order 0
+	set_all ignore-gfp-wait N || return
+	echo N >"$debugfs/fail_page_alloc/ignore-gfp-highmem" && echo 0 >"$debugfs/fail_page_alloc/min-order"
+}
+
+# What this kernel has not got of what is used here: where a kind of fault is missing, the allocations of that kind are not tried at all.
+lacks() {
+	local kind
+	for kind in "${kinds[@]}"; do
+		[ -e "$debugfs/$kind/probability" ] || echo "$kind"
+	done
+	[ -e /proc/self/fail-nth ] || echo /proc/self/fail-nth
+	[ -n "$by_stack" ] || [[ $KERNEL == 6.1.* ]] || echo require-start
 }
 
 nothing_there() {
@@ -86,15 +96,18 @@ insmod_walk() {
 	still_counts
 }
 
-# refused_in SYMBOL COUNTER: all memory that the module asks for there, while containers work. They do work, and it is counted.
+# refused_in SYMBOL COUNTER SAID: all memory that the module asks for there, while containers work. They do work, it is counted, and
+# beanctl has no verdict and says why.
 refused_in() {
-	local before status=0
+	local before status=0 answer=0
 	before=$(health "$2")
 	within "$1" beancounter && set_all probability 100 || return
 	unshare --pid --fork --mount-proc workloads/busy.sh -p 2 -s 5 >"$out" 2>&1 || fail "a container did not work:" "$(cat "$out")" || status=1
-	beanctl check -- "$programs/busy" -d /dev/shm -p 2 -s 2 >"$out" 2>&1 && { fail "called clean while blind" || status=1; }
+	beanctl check -- "$programs/busy" -d /dev/shm -p 2 -s 2 >"$out" 2>&1 || answer=$?
+	switch_off || return
+	expect "beanctl's status: no verdict" 4 "$answer" || status=1
+	expect_match "the reason" "$3" "$(tail -n 1 "$out")" || status=1
 	tail -n 1 "$out"
-	switch_off
 	echo "$2: $before, then $(health "$2")"
 	[ "$(health "$2")" -gt "$before" ] || fail "it is not counted" || status=1
 	return "$status"
@@ -121,15 +134,24 @@ healthy_again() {
 need_module
 need_programs
 [ -e "$debugfs/failslab" ] || mount -t debugfs debugfs "$debugfs"
-[ -e "$debugfs/failslab/probability" ] && [ -e /proc/self/fail-nth ] || ktap_skip_all "this kernel injects no faults (CONFIG_FAILSLAB, CONFIG_FAULT_INJECTION_DEBUG_FS)"
 by_stack=$([ ! -e "$debugfs/failslab/require-start" ] || echo yes)
+missing=$(lacks | xargs)
+if [ -n "$missing" ]; then
+	[[ $KERNEL == *debug* ]] ||
+		ktap_skip_all "this kernel injects no faults, it lacks $missing (CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS)"
+	echo "# a debug kernel that lacks $missing: see tests/debug-kernel.config"
+	exit 1
+fi
 command -v beanctl >/dev/null || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
+trap 'switch_off; rm -f "$out"' EXIT
 prepare || ktap_skip_all "fault injection cannot be set up"
 warm_up
+not_seen='not to be trusted: the module missed something meanwhile \((.*, )?missed rose by [0-9]+'
+no_row='^beanctl: the module has no container of its own for the pid namespace of process [0-9]+: containers_lost rose by [0-9]+ \('
 ktap_plan 5
 ktap_test "insmod, refused memory at each step" insmod_walk
-ktap_test "no memory for the ledger" refused_in _ZN2bc6Ledger11record_slow missed
-ktap_test "no memory for containers" refused_in _ZN2bc10Containers12find_or_make containers_lost
+ktap_test "no memory for the ledger" refused_in _ZN2bc6Ledger11record_slow missed "$not_seen"
+ktap_test "no memory for containers" refused_in _ZN2bc10Containers12find_or_make containers_lost "$no_row"
 ktap_test "no memory for a file's text" refused_to_readers
 ktap_test "loaded again: whole" healthy_again
 ktap_end
