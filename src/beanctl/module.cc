@@ -178,6 +178,8 @@ std::vector<std::string> blind(const Health &before, const Health &after)
 		return found == health.end() ? 0 : found->second;
 	};
 	std::vector<std::string> reasons;
+	// Not references_lost: no verdict goes by that table, only ID/references and the column `unmatched`, which says
+	// what it knows. Nor reentered: what runs within a hook allocates past them, and so is in no container.
 	for (const char *key : {"missed", "unknown", "stale", "sites_lost", "containers_lost", "clamped"}) {
 		const long long more = value(after, key) - value(before, key);
 		if (more != 0)

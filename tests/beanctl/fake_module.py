@@ -14,7 +14,7 @@ numproc 0 2 100 100 0 0 0
 """
 REFUSALS = "age pid task resource bytes cause site\n"
 HEALTH = ("hooks", "hooks_expected", "missed", "forced", "unknown", "reentered", "stale", "sites_lost", "containers_lost",
-          "clamped", "switched_off", "sites")
+          "clamped", "references_lost", "switched_off", "sites")
 
 
 class FakeModule:

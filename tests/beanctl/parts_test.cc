@@ -342,6 +342,8 @@ TEST(Module, BlindWhereALossRose)
 {
 	const Health before{{"missed", 5}, {"forced", 0}, {"sites", 10}, {"switched_off", 0}};
 	EXPECT_TRUE(blind(before, {{"missed", 5}, {"forced", 9}, {"sites", 50}, {"switched_off", 0}}).empty());
+	// What is short of rows then decides no verdict.
+	EXPECT_TRUE(blind(before, {{"missed", 5}, {"references_lost", 3}}).empty());
 	for (const char *key :
 	     {"missed", "unknown", "stale", "sites_lost", "containers_lost", "clamped", "switched_off"}) {
 		Health after = before;

@@ -141,6 +141,9 @@ class Run(InContainers):
             done = self.beanctl("check", "--", "true")
             self.assertEqual(done.returncode, 4, key)
             self.assertIn(f"{key} rose by 2", done.stdout)
+        # A table of who has taken what reference, which no verdict goes by.
+        self.module.on_stop = lambda: lose("references_lost")
+        self.assertEqual(self.status("check", "--", "true"), 0)
         self.module.on_stop = lambda: None
         self.assertEqual(self.status("check", "--", "true"), 0)
         self.module.health["switched_off"] = 1
