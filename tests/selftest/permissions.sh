@@ -106,8 +106,8 @@ done
 modes() {
 	expect "/proc/user_beancounters" 444 "$(stat -c %a /proc/user_beancounters)" || return
 	expect "/proc/beancounter" "500 500" "$(stat -c %a "$proc" "$proc/$id" | xargs)" || return
-	expect "files" "400 400 400 400 400" "$(cd "$proc" && stat -c %a containers health "$id/objects" "$id/leaks" \
-		"$id/refusals" | xargs)" || return
+	expect "files" "400 400 400 400 400 400" "$(cd "$proc" && stat -c %a containers health "$id/objects" "$id/leaks" \
+		"$id/refusals" "$id/references" | xargs)" || return
 	expect "what is written" "600 600" "$(cd "$proc" && stat -c %a control "$id/resources" | xargs)"
 }
 ktap_test "modes" modes
