@@ -17,18 +17,19 @@ close_own_fds() {
 	done
 }
 
-# start_container [--net] [--user] [--no-cgroup] [--shared-mounts] [--in FILE] [--out FILE] -- COMMAND...
+# start_container [--net] [--user] [--host-ipc] [--no-cgroup] [--shared-mounts] [--in FILE] [--out FILE] -- COMMAND...
 #
 # starts it in the background and sets CONTAINER_PID (of its unshare, which ends
 # with the command's status), CONTAINER_NS and, where the module is there, CONTAINER_ID.
 start_container() {
-	local options=(--fork --kill-child --pid --mount --mount-proc --ipc --uts)
+	local options=(--fork --kill-child --pid --mount --mount-proc --uts) ipc=--ipc
 	local cgroup=yes in=/dev/null out='' note newest
 
 	while [ "${1-}" != -- ]; do
 		case ${1-} in
 		--net) options+=(--net) ;;
 		--user) options=(--user --map-root-user "${options[@]}") ;;
+		--host-ipc) ipc='' ;;
 		--no-cgroup) cgroup= ;;
 		--shared-mounts) options+=(--propagation unchanged) ;;
 		--in)
@@ -65,7 +66,7 @@ start_container() {
 		close_own_fds
 		# Inode numbers of namespaces are used again: this one's is of now.
 		# shellcheck disable=SC2016
-		exec unshare "${options[@]}" -- /bin/sh -c '
+		exec unshare "${options[@]}" ${ipc:+"$ipc"} -- /bin/sh -c '
 			stat -L -c %i /proc/self/ns/pid >"$0/new" && mv "$0/new" "$0/pidns" || exit 125
 			exec "$@"' "$note" "$@"
 	) &
