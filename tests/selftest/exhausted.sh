@@ -46,10 +46,14 @@ too_many() {
 	expect "beanctl's status: no verdict" 4 "$answer" || status=1
 	expect_match "what it says" "$no_row" "$(cat "$out")" || status=1
 	end_sleepers
-	poll 60 overflow_is_empty || fail "left in overflow: $(cat "$proc/999999999/resources")" || status=1
+	poll 60 overflow_is_empty || fail "left in overflow:" "$(grep -w overflow "$proc/containers" /proc/user_beancounters)" || status=1
 	return "$status"
 }
-overflow_is_empty() { [ "$(column "$proc/containers" objects name=overflow)" = 0 ]; }
+# A stop hands over what the host's caches have of its files, a node of a page cache's tree; this row has no stop, so they let go here.
+overflow_is_empty() {
+	echo 3 >/proc/sys/vm/drop_caches
+	[ "$(column "$proc/containers" objects name=overflow)" = 0 ]
+}
 
 # 8 bytes an object: more objects than a MiB of them.
 ledger_full() {
@@ -146,6 +150,7 @@ need_module
 need_programs
 need_test_module many_sites
 command -v beanctl >/dev/null || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
+warm_up # what the row `overflow` is the first to look at would stay there
 ktap_plan 5
 ktap_test "too many containers: one row for the rest, counted, no verdict" too_many
 ktap_test "no memory for the ledger: missed, counted, no verdict" ledger_full
