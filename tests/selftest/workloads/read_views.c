@@ -6,9 +6,10 @@
  * its barrier, nothing held is above its maxheld, and in a file of resources that `--pairs` speaks of the
  * two bounds of kmemsize are a pair that was set.
  *
- *   read_views SECONDS [--pairs BARRIER:LIMIT,...] [--names NAME,...]
+ *   read_views SECONDS [--pairs BARRIER:LIMIT,...] [--names NAME,...] [--tell COLUMN=WORD,...]
  *
- * --names: what a container may be called (but for no name at all). SIGTERM ends it before its time.
+ * --names: what a container may be called (but for no name at all). --tell: says `saw COLUMN=WORD` when it has read that in a row, each
+ * time anew. SIGTERM ends it before its time.
  * Prints what it has seen; exit status 1 with the first thing that is wrong. Files may go while it
  * reads, and the module too.
  */
@@ -27,7 +28,7 @@
 #define MOST_FIELDS 32
 
 static char text[1 << 22], line_copy[4096];
-static const char *pairs, *names, *file;
+static const char *pairs, *names, *tell, *file;
 static unsigned long files, rows, gone, step;
 
 static void wrong(const char *format, ...)
@@ -111,9 +112,20 @@ static const struct {
 /* of the module's own files; a count of something in all of them */
 static const char numbers[] = "id,held,objects,failcnt,pidns,init,count,bytes,pid,charged,forced,waited,gets,puts";
 
+static void tell_of(const char *column, const char *word)
+{
+	char seen[256];
+
+	snprintf(seen, sizeof(seen), "%s=%s", column, word);
+	if (among(tell, seen) && (printf("saw %s\n", seen) < 0 || fflush(stdout)))
+		exit(1);
+}
+
 static void look_at_row(char **header, char **row, int n)
 {
 	for (int i = 0; i < n; i++) {
+		if (tell)
+			tell_of(header[i], row[i]);
 		for (unsigned int w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
 			if (!strcmp(header[i], words[w].column) && !among(words[w].words, row[i]))
 				wrong("%s is '%s'", header[i], row[i]);
@@ -250,6 +262,8 @@ int main(int argc, char **argv)
 			pairs = argv[i + 1];
 		else if (!strcmp(argv[i], "--names"))
 			names = argv[i + 1];
+		else if (!strcmp(argv[i], "--tell"))
+			tell = argv[i + 1];
 		else
 			return 2;
 	}
