@@ -113,7 +113,7 @@ TEST_F(Bound, WhatIsReadSurelyIsNeverLessThanThere)
 			flush();
 	});
 	u64 sure = 0;
-	for (int step = 0; step < 300 * kEffort; ++step) {
+	for (int step = 0; step < 60 * kEffort; ++step) {
 		set(1, "kmemsize 1000 1000"); // switching
 		do {
 			Held sum{};
