@@ -133,7 +133,7 @@ healthy_again() {
 
 need_module
 need_programs
-[ -e "$debugfs/failslab" ] || mount -t debugfs debugfs "$debugfs"
+mountpoint -q "$debugfs" || mount -t debugfs debugfs "$debugfs"
 by_stack=$([ ! -e "$debugfs/failslab/require-start" ] || echo yes)
 missing=$(lacks | xargs)
 if [ -n "$missing" ]; then
