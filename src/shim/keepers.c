@@ -63,6 +63,20 @@ void keeps_area(struct keeper *keeper, const void *pointer)
 		keeps(keeper, static_call(bc_find_vm_area)(pointer));
 }
 
+/* Whatever the words there point to, and what describes it where that lies outside the direct map. */
+static void words_keep(struct keeper *keeper, const void *const *words, int count)
+{
+	const void *pointer;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (GET(pointer, words + i)) {
+			keeps(keeper, pointer);
+			keeps_area(keeper, pointer);
+		}
+	}
+}
+
 /* ---- trees */
 
 static const struct rb_node *leftmost(const struct rb_node *node)
@@ -152,16 +166,8 @@ static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 
 static void chunk_keeps(struct keeper *keeper, const struct list_head *chunk)
 {
-	const void *words[CHUNK_WORDS];
-	int i;
-
 	keeps(keeper, chunk); /* struct pcpu_chunk begins with it */
-	if (!GET(words, (const void *const (*)[CHUNK_WORDS])chunk))
-		return;
-	for (i = 2; i < CHUNK_WORDS; i++) {
-		keeps(keeper, words[i]);
-		keeps_area(keeper, words[i]);
-	}
+	words_keep(keeper, (const void *const *)chunk + 2, CHUNK_WORDS - 2);
 }
 
 static bool chunks_keep(struct keeper *keeper)
@@ -249,20 +255,15 @@ static bool file_systems_keep(struct keeper *keeper)
 
 static void images_keep(struct keeper *keeper)
 {
-	const void *loaded, *pointer;
-	int i, word;
+	const void *loaded;
+	int i;
 
 	for (i = 0; i < ARRAY_SIZE(images); i++) {
 		if (!image[i] || !GET(loaded, image[i]) || !loaded)
 			continue;
 		keeps(keeper, loaded);
 		/* its loader's data, and parts of the address space: a crash kernel's image has a copy of what tells the machine's state */
-		for (word = 0; word < sizeof(struct kimage) / sizeof(void *); word++) {
-			if (GET(pointer, (const void *const *)loaded + word)) {
-				keeps(keeper, pointer);
-				keeps_area(keeper, pointer);
-			}
-		}
+		words_keep(keeper, loaded, sizeof(struct kimage) / sizeof(void *));
 	}
 }
 

@@ -59,6 +59,16 @@ expect_held() {
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
 	expect_nothing_held "$CONTAINER_ID" && return "$status"
 }
+
+# expect_kept SITE WHOM: it is held, and the report says of that site by whom; nothing has leaked.
+expect_kept() {
+	local status=0
+	nothing_but_held || status=1
+	expect_match "who has what $1 made" "$2" "$(awk -v site=" $1[+]" '$1 == "held" && $0 ~ site' "$proc/$CONTAINER_ID/leaks")" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	return "$status"
+}
+
 is_clean() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
 
 pidfd() {
@@ -313,16 +323,11 @@ host_network() {
 
 # Without a user namespace of its own a container has the host's users' keyrings, and what it puts there stays.
 keyrings() {
-	local status=0 key
 	run_container -- python3 -c 'import ctypes, errno
 call = ctypes.CDLL(None, use_errno=True).syscall
 assert call(248, b"user", b"holders", b"mine", 4, -4) > 0 # add_key() to the user keyring
 assert call(250, 22, -1, -2) > 0 or ctypes.get_errno() == errno.EOPNOTSUPP # KEYCTL_GET_PERSISTENT' || return
-	nothing_but_held || status=1
-	key=$(awk '$1 == "held" && / key_alloc[+]/' "$proc/$CONTAINER_ID/leaks")
-	expect_match "who has the keys" 'pid=[0-9]+,comm=[^, ]+,by=keyring' "$key" || status=1
-	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
-	return "$status"
+	expect_kept key_alloc 'pid=[0-9]+,comm=[^, ]+,by=keyring'
 }
 
 # add_keys FIRST LAST [COMMAND...]: that many to the user keyring.
@@ -355,34 +360,32 @@ segment = (ctypes.c_ulong * 4)(ctypes.addressof(page), 4096, at, 4096)
 if call(246, ctypes.c_ulong(at), ctypes.c_ulong(int(sys.argv[1])), segment, ctypes.c_ulong(flags)):
     sys.exit(f"kexec_load: {ctypes.get_errno()}")'
 
-crash_kernel() {
-	local status=0 start
-	start=$(sed -nE 's/^ *([0-9a-f]+)-.*Crash kernel$/0x\1/p' /proc/iomem)
-	[ -n "$start" ] || skip "no memory for a crash kernel: boot with crashkernel=32M" || return
-	run_container -- python3 -c "$kexec_load" 1 "$start" || return
+# image_kept [START]: loaded by a container, held by the machine, clean when it has been unloaded.
+image_kept() {
+	local status=0
+	run_container -- python3 -c "$kexec_load" 1 "$@" || return
 	nothing_but_held || status=1
 	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
-	python3 -c "$kexec_load" 0 "$start" || return
+	python3 -c "$kexec_load" 0 "$@" || return
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
 	return "$status"
 }
 
+crash_kernel() {
+	local start
+	start=$(sed -nE 's/^ *([0-9a-f]+)-.*Crash kernel$/0x\1/p' /proc/iomem)
+	[ -n "$start" ] || skip "no memory for a crash kernel: boot with crashkernel=32M" || return
+	image_kept "$start"
+}
+
 kexec() {
-	local status=0
 	grep -q ' kexec_image$' /proc/kallsyms || skip "the kernel has no kexec" || return
-	run_container -- python3 -c "$kexec_load" 1 || return
-	nothing_but_held || status=1
-	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
-	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
-	python3 -c "$kexec_load" 0 || return
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	return "$status"
+	image_kept
 }
 
 # Registers that a driver has mapped: who maps them, too, and lets go, may leave his entry in x86's list of memory types to the driver.
 registers() {
-	local status=0 entry
 	run_container -- python3 -c 'import glob, mmap, os
 mapped = 0
 for name in glob.glob("/sys/bus/pci/devices/*/resource[0-5]"):
@@ -395,11 +398,7 @@ for name in glob.glob("/sys/bus/pci/devices/*/resource[0-5]"):
     except OSError:
         pass # ports
 assert mapped' || return
-	nothing_but_held || status=1
-	entry=$(awk '$1 == "held" && / memtype_reserve[+]/' "$proc/$CONTAINER_ID/leaks")
-	expect_match "who has the entries" 'by=ioremap' "$entry" || status=1
-	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
-	return "$status"
+	expect_kept memtype_reserve by=ioremap
 }
 
 # A pack of BPF programs, 2 MiB on one node, that a container's filters are the first in, and the host's is the last. Each, of more than 40 bytes
@@ -428,9 +427,7 @@ attach(1500)
 have(sockets[0].detach())" || return
 	rm /tmp/holders.filters
 	kill_container
-	nothing_but_held || status=1
-	expect_match "who has the pack" 'by=bpf' "$(awk '$1 == "held" && / (alloc_new_pack|bpf_prog_pack_alloc)[+]/' "$proc/$CONTAINER_ID/leaks")" || status=1
-	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	expect_kept '(alloc_new_pack|bpf_prog_pack_alloc)' by=bpf || status=1
 	let_go
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
 	expect_nothing_held "$CONTAINER_ID" && return "$status"
