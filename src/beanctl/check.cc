@@ -56,11 +56,11 @@ int check_once(const CheckOptions &options, const TrialOptions &trial_options)
 // What a walk has found at one N; empty: nothing.
 std::string finding(const Trial &trial)
 {
-	if (trial.leaked())
+	if (trial.status() == kLeaked)
 		return "leaked";
 	if (trial.outcome.timed_out)
 		return "hung";
-	if (!trial.judged || !trial.no_verdict.empty() || !trial.blind.empty())
+	if (trial.status() == kNoVerdict)
 		return "no verdict";
 	return trial.crashed() ? "crashed" : "";
 }

@@ -87,9 +87,12 @@ bool Trial::crashed() const
 
 int Trial::status() const
 {
+	// Blind first: what looks lost may be a part of what was missed.
+	if (!judged || !blind.empty())
+		return kNoVerdict;
 	if (leaked())
 		return kLeaked;
-	if (!judged || !no_verdict.empty() || !blind.empty() || outcome.timed_out)
+	if (!no_verdict.empty() || outcome.timed_out)
 		return kNoVerdict;
 	if (nth != 0)
 		return crashed() ? kCommandFailed : kClean;

@@ -216,7 +216,6 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			copy_text(fresh->command, sizeof(fresh->command), comm);
 			fresh->born_ms = bc_now_ms();
 			fresh->settled_ms = fresh->born_ms;
-			fresh->blind_at_start = health.blind();
 			bc_pidns_get(ns);
 			Atomic<Container *> &head = hash_[bucket(ns)];
 			fresh->next_in_hash = head.relaxed();

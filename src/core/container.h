@@ -113,7 +113,6 @@ struct Container {
 	Books books; // the last self-check's: its own, with the worker's mutex
 	u64 born_ms;
 	u64 settled_ms;	    // of the last change of state
-	s64 blind_at_start; // health.blind() then
 
 	// The worker's own, while settling.
 	bool tasks_gone;

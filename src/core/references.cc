@@ -46,7 +46,7 @@ bool References::init()
 		return false;
 	}
 	for (u32 i = 1; i < kRows; ++i)
-		rows_[i].next = i + 1;
+		rows_[i].next = static_cast<u16>(i + 1);
 	free_ = 1;
 	return true;
 }
@@ -61,6 +61,7 @@ void References::exit()
 	hints_ = nullptr;
 	free_ = 0;
 	objects_used_.set_relaxed(0);
+	rows_used_.set_relaxed(0);
 }
 
 References::Object *References::find(u64 address) const
@@ -92,19 +93,67 @@ References::Object *References::add(u64 address, bc_reference_kind kind)
 	return &object;
 }
 
+void References::chain(u16 i)
+{
+	Row &row = rows_[i];
+	Atomic<u16> &first = hints_[hint_of(row.object.relaxed(), row.caller.relaxed(), row.owner.relaxed())];
+	row.chain = first.relaxed();
+	first.release(i); // pairs with count_known()
+}
+
+void References::unchain(u16 i)
+{
+	Row &row = rows_[i];
+	Atomic<u16> &first = hints_[hint_of(row.object.relaxed(), row.caller.relaxed(), row.owner.relaxed())];
+	if (first.relaxed() == i) {
+		first.release(row.chain);
+		return;
+	}
+	u16 before = first.relaxed();
+	while (rows_[before].chain != i)
+		before = rows_[before].chain;
+	rows_[before].chain = row.chain;
+}
+
+void References::link(Object &object, u16 i)
+{
+	rows_[i].previous = 0;
+	rows_[i].next = object.first;
+	if (object.first != 0)
+		rows_[object.first].previous = i;
+	object.first = i;
+}
+
+void References::unlink(Object &object, u16 i)
+{
+	const Row &row = rows_[i];
+	(row.previous != 0 ? rows_[row.previous].next : object.first) = row.next;
+	if (row.next != 0)
+		rows_[row.next].previous = row.previous;
+}
+
+// The row is free from here on; its object's list is the caller's. Returns the word that was counted in.
+u64 References::take(u16 i)
+{
+	Row &row = rows_[i];
+	unchain(i);
+	row.object.set_relaxed(kGone); // not 0: free_uid(NULL) is allowed
+	u64 seen = row.counts.relaxed();
+	while (!row.counts.compare_exchange(seen, (seen & ~(kGeneration - 1)) + kGeneration)) {
+	}
+	row.next = free_;
+	free_ = i;
+	rows_used_.add(static_cast<u32>(-1));
+	return seen;
+}
+
 // The place stays passable for searches, until what follows it is empty: else every place would be marked some day, and
 // a search for what is not there as long as the table.
 void References::drop(Object &object)
 {
-	for (u32 i = object.first; i != 0;) {
-		Row &row = rows_[i];
-		const u32 next = row.next;
-		row.object.set_relaxed(kGone); // not 0: free_uid(NULL) is allowed
-		u64 seen = row.counts.relaxed();
-		while (!row.counts.compare_exchange(seen, (seen & ~(kGeneration - 1)) + kGeneration)) {
-		}
-		row.next = free_;
-		free_ = i;
+	for (u16 i = object.first; i != 0;) {
+		const u16 next = rows_[i].next;
+		take(i);
 		i = next;
 	}
 	object.first = 0;
@@ -145,31 +194,45 @@ bool References::count_known(u64 object, u64 caller, u16 owner, bool get)
 	return row.counts.compare_exchange(seen, seen + (get ? kGet : kPut));
 }
 
+// First in its hash afterwards. 0: there is none.
+u16 References::look_up(u64 object, u64 caller, u64 callee, u16 owner)
+{
+	Atomic<u16> &first = hints_[hint_of(object, caller, owner)];
+	u16 before = 0;
+	for (u16 i = first.relaxed(); i != 0; before = i, i = rows_[i].chain) {
+		Row &row = rows_[i];
+		if (row.object.relaxed() != object || row.caller.relaxed() != caller || row.callee != callee ||
+		    row.owner.relaxed() != owner)
+			continue;
+		if (before != 0) {
+			rows_[before].chain = row.chain;
+			row.chain = first.relaxed();
+			first.release(i);
+		}
+		return i;
+	}
+	return 0;
+}
+
 References::Row *References::row(Object &object, const bc_reference &event, u16 owner)
 {
 	const u64 address = object.address.relaxed();
-	u32 i = object.first;
-	for (; i != 0; i = rows_[i].next) {
-		const Row &row = rows_[i];
-		if (row.caller.relaxed() == event.caller && row.callee == event.callee && row.owner.relaxed() == owner)
-			break;
-	}
-	if (i == 0) {
-		if (free_ == 0)
-			return nullptr;
-		i = free_;
-		Row &row = rows_[i];
-		free_ = row.next;
-		row.callee = event.callee;
-		row.gets = row.puts = 0;
-		row.next = object.first;
-		row.caller.set_relaxed(event.caller);
-		row.owner.set_relaxed(owner);
-		row.object.release(address); // pairs with count_known()
-		object.first = i;
-	}
-	hints_[hint_of(address, event.caller, owner)].release(static_cast<u16>(i));
-	return &rows_[i];
+	if (const u16 known = look_up(address, event.caller, event.callee, owner); known != 0)
+		return &rows_[known];
+	const u16 i = free_;
+	if (i == 0)
+		return nullptr;
+	Row &row = rows_[i];
+	free_ = row.next;
+	rows_used_.add(1);
+	row.callee = event.callee;
+	row.gets = row.puts = 0;
+	row.caller.set_relaxed(event.caller);
+	row.owner.set_relaxed(owner);
+	row.object.release(address); // pairs with count_known()
+	link(object, i);
+	chain(i);
+	return &row;
 }
 
 void References::event(const bc_reference &event, u16 owner)
@@ -206,15 +269,34 @@ u32 References::marks() const
 	return n;
 }
 
+// Who counts in it meanwhile without the lock does so in either, the one that goes or the one it becomes: take() says.
+void References::give_to_nobody(u16 i)
+{
+	Row &row = rows_[i];
+	const u64 address = row.object.relaxed();
+	const u16 nobodys = look_up(address, row.caller.relaxed(), row.callee, 0);
+	if (nobodys == 0) {
+		unchain(i);
+		row.owner.set_relaxed(0);
+		chain(i);
+		return;
+	}
+	unlink(*find(address), i);
+	const s64 old_gets = row.gets;
+	const s64 old_puts = row.puts;
+	const u64 seen = take(i);
+	rows_[nobodys].gets += old_gets + static_cast<s64>(seen >> 24 & (kGet - 1));
+	rows_[nobodys].puts += old_puts + static_cast<s64>(seen & (kGet - 1));
+}
+
 void References::forget(u16 owner)
 {
-	Lock lock{BC_LOCK_REFERENCES};
-	for (u32 i = 0; i < kObjects; ++i) {
-		if (objects_[i].address.relaxed() <= kGone)
-			continue;
-		for (u32 r = objects_[i].first; r != 0; r = rows_[r].next) {
-			if (rows_[r].owner.relaxed() == owner)
-				rows_[r].owner.set_relaxed(0);
+	constexpr u32 kAtATime = 64; // interrupts are off inside
+	for (u32 from = 1; from <= kRows; from += kAtATime) {
+		Lock lock{BC_LOCK_REFERENCES};
+		for (u32 i = from; i < from + kAtATime && i <= kRows; ++i) {
+			if (rows_[i].owner.relaxed() == owner && rows_[i].object.relaxed() > kGone)
+				give_to_nobody(static_cast<u16>(i));
 		}
 	}
 }

@@ -10,8 +10,10 @@
 // A family with more gets than puts, of an object that is left behind, is the answer to "which reference was lost".
 //
 // Events come from hooks and probes, in any context, with preemption off. What is not watched is found without a lock;
-// and so is the row of an event whose like was seen before, by a table of hints, and counted in it by one
-// compare-and-exchange: count_known(). Everything else, and what adds and drops, is under BC_LOCK_REFERENCES.
+// and so is the row of an event whose like was seen before, if it is the first one of its hash, and counted in it by
+// one compare-and-exchange: count_known(). Everything else, and what adds and drops, is under BC_LOCK_REFERENCES, and
+// puts the row it has found first in its hash. An object that all containers share, root's user, has a dozen rows of
+// each of them: no event walks them.
 //
 // A row may be freed, and become another's, while somebody without the lock is about to count in it. So its count has
 // the row's generation in the same word, which changes when it is freed: who read the word, then found the row to be
@@ -123,20 +125,23 @@ class References
 	bool count_known(u64 object, u64 caller, u16 owner, bool get); // any, preemption off
 	void event(const bc_reference &event, u16 owner);	       // any; owner: index of the container, 0 nobody's
 	bool watches(u64 object) const;				       // any, preemption off
-	void forget(u16 owner);					       // a container's place in the table is given up
+	// A container's place in the table is given up: its rows are nobody's from now on, one for each call site of an
+	// object, however many containers have gone. Task context: one pass over all rows.
+	void forget(u16 owner);
 
 	// Copies the rows of the objects that container `owner` has touched, or of one object: at most `most`, grouped
 	// by object. Returns how many there are.
 	u32 touched_by(u16 owner, ReferenceRow *rows, u32 most) const;
 	u32 of_object(u64 object, ReferenceRow *rows, u32 most) const;
 	u32 objects() const { return objects_used_.relaxed(); }
+	u32 rows() const { return rows_used_.relaxed(); }
 	u32 marks() const; // places that were given up, and that searches still pass
 
       private:
 	static constexpr u64 kGone = 1; // an object that was here: searches go on behind it
 	struct Object {
 		Atomic<u64> address;
-		u32 first; // row; 0: none
+		u16 first; // row; 0: none
 		u8 kind;
 	};
 	struct alignas(64) Row {
@@ -146,8 +151,10 @@ class References
 		u64 callee;
 		s64 gets, puts; // all before those
 		Atomic<u16> owner;
-		u32 next; // also of the free list
+		u16 next, previous; // of its object; next is also that of the free list
+		u16 chain;	    // the next one of its hash
 	};
+	static_assert(kRows < 1u << 16);
 	static constexpr u64 kPut = 1;
 	static constexpr u64 kGet = u64{1} << 24;
 	static constexpr u64 kGeneration = u64{1} << 48;
@@ -171,7 +178,14 @@ class References
 	}
 	Object *find(u64 address) const;
 	Object *add(u64 address, bc_reference_kind kind);
+	u16 look_up(u64 object, u64 caller, u64 callee, u16 owner);
 	Row *row(Object &object, const bc_reference &event, u16 owner);
+	void chain(u16 row);
+	void unchain(u16 row);
+	void link(Object &object, u16 row);
+	void unlink(Object &object, u16 row);
+	u64 take(u16 row);
+	void give_to_nobody(u16 row);
 	void drop(Object &object);
 	u32 copy(const Object &object, ReferenceRow *rows, u32 used, u32 most) const;
 
@@ -179,9 +193,9 @@ class References
 	// These three are known to reference_trampolines.S, which has watches() and count_known() once more.
 	Object *objects_ = nullptr;
 	Row *rows_ = nullptr;	       // the first is nobody's: 0 is none
-	Atomic<u16> *hints_ = nullptr; // the row of an event's hash; another's, or none: it is looked for
-	u32 free_ = 0;
-	Atomic<u32> objects_used_;
+	Atomic<u16> *hints_ = nullptr; // the first row of a hash, the one that was asked for last
+	u16 free_ = 0;
+	Atomic<u32> objects_used_, rows_used_;
 };
 
 extern References references asm("bc_references");

@@ -252,6 +252,7 @@ TEST_F(Bound, OneThatIsSwitchingIsNotEvicted)
 	Container *c = start(ns(1));
 	ASSERT_EQ(set(1, "kmemsize 1M 1M"), 0);
 	ASSERT_TRUE(switching(*c));
+	ASSERT_TRUE(host::take_flush_kick()); // which is late
 	stop(ns(1));
 	work_for(100);
 	for (u64 i = 2; i < 2 + 2 * kStoppedKept; ++i) {

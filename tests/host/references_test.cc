@@ -189,6 +189,74 @@ TEST_F(Audit, AContainersPlaceIsGivenUp)
 	EXPECT_EQ(references.touched_by(container_->index.value, nullptr, 0), 0u);
 }
 
+// Root's user is every container's, and never goes: what those leave that have gone is a row a call site.
+TEST_F(Audit, ContainersThatComeAndGoLeaveARowACallSite)
+{
+	constexpr u16 kContainers = 5000;
+	for (u16 owner = 1; owner <= kContainers; ++owner) {
+		for (const char *function : {"alloc_pipe_info", "prepare_creds", "__scm_send"})
+			references.event(event(true, function), owner);
+		bc_reference tail = event(false, "free_mnt_ns");
+		tail.callee = at_.at("dec_ucount");
+		references.event(tail, owner);
+		EXPECT_TRUE(references.count_known(kUser, at_.at("__scm_send") + 0x10, owner, true));
+		references.event(event(false, "free_pipe_info"), 0);
+		if (owner > 64)
+			references.forget(static_cast<u16>(owner - 64));
+	}
+	EXPECT_EQ(health.of(Loss::references_lost), 0);
+	EXPECT_EQ(references.rows(), 64u * 4 + 5);
+	for (u16 owner = kContainers - 63; owner <= kContainers; ++owner)
+		references.forget(owner);
+	std::vector<ReferenceRow> left = rows();
+	EXPECT_EQ(left.size(), 5u);
+	EXPECT_EQ(references.rows(), 5u);
+	for (const ReferenceRow &row : left) {
+		EXPECT_EQ(row.owner, 0);
+		const bool put =
+		    row.caller == at_.at("free_mnt_ns") + 0x10 || row.caller == at_.at("free_pipe_info") + 0x10;
+		const s64 twice = row.caller == at_.at("__scm_send") + 0x10 ? 2 : 1;
+		EXPECT_EQ(row.gets, put ? 0 : twice * kContainers);
+		EXPECT_EQ(row.puts, put ? kContainers : 0);
+		EXPECT_EQ(row.callee != 0, row.caller == at_.at("free_mnt_ns") + 0x10);
+	}
+	// The lists are whole: all of them go, and can be had again.
+	send(event(false, "free_pipe_info", kUser, 1));
+	EXPECT_EQ(references.rows(), 0u);
+	for (u32 i = 0; i < References::kRows; ++i)
+		references.event(event(true, "alloc_pipe_info"), static_cast<u16>(1 + i));
+	EXPECT_EQ(references.rows(), References::kRows);
+	EXPECT_EQ(health.of(Loss::references_lost), 0);
+	references.event(event(true, "prepare_creds"), 1);
+	EXPECT_EQ(health.of(Loss::references_lost), 1);
+}
+
+// A container is forgotten while another CPU counts in its rows: each is counted once, in its row or in nobody's.
+TEST_F(Audit, WhatIsCountedWhileAContainerIsForgottenIsCountedOnce)
+{
+	std::atomic<bool> over{false};
+	std::atomic<s64> counted{0};
+	const u64 caller = at_.at("alloc_pipe_info") + 0x10;
+	std::thread other([&] {
+		host::set_cpu(1);
+		for (u16 owner = 1; !over.load(std::memory_order_relaxed); owner = owner % 8 + 1)
+			counted.fetch_add(references.count_known(kUser, caller, owner, true),
+					  std::memory_order_relaxed);
+	});
+	s64 made = 0;
+	for (; made < 2000 * kEffort || counted.load(std::memory_order_relaxed) == 0; ++made) {
+		const u16 owner = static_cast<u16>(made % 8 + 1);
+		references.event(event(true, "alloc_pipe_info"), owner);
+		references.forget(owner);
+	}
+	over.store(true);
+	other.join();
+	std::vector<ReferenceRow> left = rows();
+	ASSERT_EQ(left.size(), 1u);
+	EXPECT_EQ(left[0].owner, 0);
+	EXPECT_EQ(left[0].gets, made + counted.load());
+}
+
 TEST_F(Audit, TheFileHasALineACallSite)
 {
 	host::set_probe([&](enum bc_probe what, u64 address, u32, bc_probed &out) {

@@ -301,6 +301,8 @@ void Core::work_for(u64 ms)
 {
 	const u64 end = bc_now_ms() + ms;
 	while (bc_now_ms() < end) {
+		if (host::take_flush_kick())
+			bc_core_flush();
 		const bc_round round = work();
 		const u64 left = end - bc_now_ms();
 		host::advance(round.next_ms == 0 || round.next_ms > left ? left : round.next_ms);

@@ -55,6 +55,7 @@ TEST_F(Stop, WhatIsOnItsWayToTheAccountIsNotGone)
 	const u64 object = make(k64_);
 	ASSERT_EQ(bc_set_resources(1, "kmemsize 1000 1000", 18), 0);
 	ASSERT_TRUE(switching(*c));
+	ASSERT_TRUE(host::take_flush_kick()); // which is late
 	Cells *cells = c->own_cells.relaxed();
 	const Unpacked part = unpack(platform::percpu_replace(&cells->packed[0], 0, kMiddle));
 	ASSERT_EQ(part.bytes, 64);

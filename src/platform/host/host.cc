@@ -175,7 +175,7 @@ namespace
 
 std::atomic<bc_u64> g_now{0};
 std::atomic<unsigned long> g_kicks{0};
-std::atomic<unsigned long> g_flush_kicks{0};
+std::atomic<bool> g_flush_kicked{false};
 std::atomic<bool> g_refuse_waits{false};
 std::mutex g_flush;
 std::mutex g_locks[BC_LOCKS];
@@ -198,7 +198,7 @@ void advance(bc_u64 ms) { g_now += ms; }
 void set_true_caller(bc_u64 address) { t_true_caller = address; }
 void set_stack(bc_u32 stack) { t_stack = stack; }
 unsigned long kicks() { return g_kicks.load(); }
-unsigned long flush_kicks() { return g_flush_kicks.load(); }
+bool take_flush_kick() { return g_flush_kicked.exchange(false); }
 void on_wait(std::function<void(bool)> called)
 {
 	g_waited.with([&](auto &f) { f = std::move(called); });
@@ -214,7 +214,7 @@ void reset()
 	g_now = 1000000; // an uptime, so that differences can go below
 	g_kicks = 0;
 	g_grace_periods = 0;
-	g_flush_kicks = 0;
+	g_flush_kicked = false;
 	g_refuse_waits = false;
 	on_wait({});
 	set_task(false, false, false);
@@ -285,7 +285,7 @@ void bc_cond_resched(void)
 }
 void bc_resched(void) {}
 void bc_kick_worker(void) { g_kicks.fetch_add(1, std::memory_order_relaxed); }
-void bc_kick_flush(void) { g_flush_kicks.fetch_add(1, std::memory_order_relaxed); }
+void bc_kick_flush(void) { g_flush_kicked.store(true, std::memory_order_relaxed); }
 
 bool bc_wait_for_frees(bool batches)
 {

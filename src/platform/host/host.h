@@ -94,7 +94,7 @@ void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced
 void on_cpu_forget(std::function<void()> called); // before bc_cpu_forget() does its work
 unsigned long kicks();
-unsigned long flush_kicks();
+bool take_flush_kick(); // since the last call: the kernel's work queue would have run bc_core_flush() by now
 // Called in bc_wait_for_frees() after the flush: what RCU frees meanwhile.
 void on_wait(std::function<void(bool batches)> called);
 // bc_wait_for_frees() gives up without a flush.
