@@ -84,14 +84,12 @@ void bc_reference_event(const struct bc_reference *event);
 bool bc_reference_known(const void *object, bc_u64 caller, const void *ns, bool get);
 bool bc_reference_watched(const void *object); /* any, with preemption off */
 
+/* The current task, a container's, begins or ends to load a module: what it allocates meanwhile is nobody's. any */
+void bc_loading(bool begins);
+
 /* A cache is being destroyed or a module's text is going: call sites that refer to them must not match again. any */
 void bc_cache_gone(const void *cache);
 void bc_text_going(bc_u64 start, bc_u64 end);
-
-/* Functions whose allocations are the allocator's own and get no owner; found by the shim when loading. */
-bool bc_unowned_range(bc_u64 start, bc_u64 end);
-/* The names to look up for that, NULL at the end. */
-const char *bc_unowned_name(bc_u32 index);
 
 /* Text of a file, made at open. The caller frees with bc_text_free(). */
 enum bc_file {

@@ -101,6 +101,7 @@ void bc_current_task(bc_s32 *host_pid, char *comm); /* any; comm has 16 bytes */
 /* Is the current task on its way through a page fault, its own or one on behalf of the kernel? Looks at the stack:
  * slow. any */
 bool bc_in_page_fault(void);
+bool bc_current_loads(void); /* any: is the current task one that bc_loading() was called for? */
 struct bc_tasks {
 	bc_u32 pids;	/* struct pids that still hold a number in the namespace */
 	bc_u32 zombies; /* of the tasks there */
@@ -130,6 +131,8 @@ enum bc_probe {
 	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
 	BC_PROBE_ORPHAN,    /* struct tcp_sock: closed, hashed, and its timer armed? */
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
+	BC_PROBE_CONNTRACK, /* struct nf_conn: in the table of connections? extra: references but the table's; owner:
+			       its network namespace */
 	BC_PROBE_MAPLE,	    /* struct maple_node: owner is the tree that it is in */
 	BC_PROBE_LOCKS,	    /* struct file_lock_context: are its lists whole? */
 	BC_PROBE_MM,	    /* struct mm_struct: held by khugepaged's list alone? */
@@ -171,6 +174,7 @@ enum bc_probe {
 	BC_PROBE_DELAYED_NODE,	/* struct btrfs_delayed_node: in its root's table? */
 	BC_PROBE_LOG_ITEM,   /* xfs: struct xfs_log_item: waits to be written to the log, or from there to its place? */
 	BC_PROBE_LOG_VECTOR, /* struct xfs_log_vec: such an item's? */
+	BC_PROBE_JOURNAL,    /* ext4: struct jbd2_inode: has a cached inode it? owner is that */
 };
 struct bc_probed {
 	bool known;	    /* the object was understood */

@@ -3,6 +3,7 @@
 // is to fail on purpose, else after it.
 #pragma once
 
+#include "bounds.h"
 #include "charge.h"
 
 namespace bc
@@ -15,6 +16,8 @@ BC_COLD Container *other_container(const void *ns);
 BC_HOT Container *current_container()
 {
 	const void *ns = platform::current_namespace();
+	if (__builtin_expect(gates.loaders.relaxed() != 0, false) && bc_current_loads())
+		return nullptr;
 	auto *last = static_cast<Container *>(platform::cpu_last());
 	if (__builtin_expect(last != nullptr && last->ns.relaxed() == ns && ns != nullptr, true))
 		return last;

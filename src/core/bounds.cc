@@ -295,6 +295,13 @@ void end_limits(Container &c)
 	set_gate(c, 0);
 }
 
+void loading(bool begins)
+{
+	const u32 one = begins ? 1 : static_cast<u32>(-1);
+	gates.loaders.add(one);
+	gates.small.add(one); // nothing is charged by the trampolines alone
+}
+
 bool switching(const Container &c) { return mode_of(c) == Mode::switching; }
 
 void leave_near(Container &c)
@@ -358,6 +365,7 @@ void limits_init(u32 cpus, s64 atomic_slack, bool stacks)
 	g_atomic_slack = atomic_slack;
 	gates.any.set_relaxed(0);
 	gates.small.set_relaxed(0);
+	gates.loaders.set_relaxed(0);
 	g_switching.set_relaxed(nullptr);
 	for (Bounds &bounds : g_defaults)
 		bounds = {kUnlimited, kUnlimited};

@@ -51,6 +51,7 @@ inline constexpr u8 kGatesSmall = kGateFailNth | kGateStacks;
 struct Gates {
 	Atomic<u32> any;
 	Atomic<u32> small;
+	Atomic<u32> loaders; // tasks of containers that load a module, which are in `small`, too
 };
 extern Gates gates asm("bc_gates");
 
@@ -103,6 +104,8 @@ void end_limits(Container &c);
 bool switching(const Container &c);
 // The worker's: back to cells where the bound is far again.
 void leave_near(Container &c);
+// bc_loading().
+void loading(bool begins);
 void give_cells(Container &c, Cells *cells);
 // Makes containers that are switching near. Sleeps for a grace period. One caller at a time.
 void flush();

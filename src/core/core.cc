@@ -13,7 +13,6 @@
 #include "selfcheck.h"
 #include "stop.h"
 #include "sweep.h"
-#include "unowned.h"
 
 namespace bc
 {
@@ -134,9 +133,9 @@ bc_u32 bc_container_id(const void *ns)
 }
 
 void bc_cache_gone(const void *cache) { sites.cache_gone(reinterpret_cast<u64>(cache)); }
+void bc_loading(bool begins) { loading(begins); }
+
 void bc_text_going(bc_u64 start, bc_u64 end) { sites.text_going(start, end); }
-bool bc_unowned_range(bc_u64 start, bc_u64 end) { return sites.add_unowned(start, end); }
-const char *bc_unowned_name(bc_u32 index) { return index < kUnownedCount ? kUnowned[index].function : nullptr; }
 
 int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 {

@@ -26,6 +26,7 @@ enum class Proof : u8 {
 	timewait,
 	orphan,
 	neighbour,
+	conntrack,
 	stack,
 	net,
 	mountpoint,
@@ -48,6 +49,7 @@ enum class Proof : u8 {
 	delayed_node,
 	log_item,
 	log_vector,
+	journal,
 	mount,
 	address,
 	holder,
@@ -97,6 +99,7 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::orphan, BC_PROBE_ORPHAN, By::state,
      Owns::yes},			    // the same, closed by its owner, with a timer; has what it sends
     {Proof::neighbour, BC_PROBE_NEIGHBOUR}, // in its table
+    {Proof::conntrack, BC_PROBE_CONNTRACK, By::references, Owns::yes}, // in its table; has its extensions
     {Proof::stack, BC_PROBE_STACK, By::state, Owns::yes}, // one that the kernel keeps a CPU, or a living task's
     {Proof::net, BC_PROBE_NET},				  // no reference of any kind left
     {Proof::mountpoint, BC_PROBE_MOUNTPOINT},		  // hashed, with a mount
@@ -119,6 +122,7 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::delayed_node, BC_PROBE_DELAYED_NODE},		      // in its root's table
     {Proof::log_item, BC_PROBE_LOG_ITEM},			      // in one of the two lists
     {Proof::log_vector, BC_PROBE_LOG_VECTOR},			      // such an item's
+    {Proof::journal, BC_PROBE_JOURNAL},				      // a cached inode's
     {Proof::mount, BC_PROBE_MOUNT, By::state, Owns::yes},	      // in the mount namespace of a living task
     {Proof::address, BC_PROBE_NONE, By::search},		      // something that lives has its address
     {Proof::holder, BC_PROBE_NONE, By::pointer}, // a living task's descriptor refers to it (survivors.h)

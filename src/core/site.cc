@@ -48,7 +48,6 @@ void Sites::exit()
 	names_ = nullptr;
 	names_used_ = 0;
 	count_.set_relaxed(0);
-	unowned_count_ = 0;
 }
 
 u16 Sites::intern_name(const char *name)
@@ -63,15 +62,24 @@ u16 Sites::intern_name(const char *name)
 	return static_cast<u16>(names_used_++);
 }
 
-Special Sites::special_of(Address caller, const char *cache_name) const
+// Is a symbol the kernel's own, or of `module`? "function+0x1d[module]"
+bool Sites::is_of(const char *symbol, const char *module)
 {
-	const u64 address = address_of(caller.value);
-	for (u32 r = 0; r < unowned_count_; ++r) {
-		if (address >= unowned_[r].start && address < unowned_[r].end)
+	const char *at = symbol;
+	while (*at != 0 && *at != '[')
+		++at;
+	return *at == 0 ||
+	       (module != nullptr && starts_with(at + 1, module) && same_text(at + 1 + length_of(module), "]"));
+}
+
+Special Sites::special_of(Address caller, const char *cache_name)
+{
+	char symbol[192];
+	bc_symbol(address_of(caller.value), symbol, sizeof(symbol));
+	for (const Unowned &row : kUnowned) {
+		if (in_function(symbol, row.function) && is_of(symbol, row.module))
 			return Special::unowned();
 	}
-	char symbol[192];
-	bc_symbol(address, symbol, sizeof(symbol));
 	for (const PieceRow &row : kPieces) {
 		if (in_function(symbol, row.function) && starts_with(cache_name, row.cache))
 			return Special::piece(row);
@@ -173,14 +181,6 @@ void Sites::text_going(u64 start, u64 end)
 		site.text.release(copy != nullptr ? copy : kForgotten);
 		site.cache.set_relaxed(kDead);
 	}
-}
-
-bool Sites::add_unowned(u64 start, u64 end)
-{
-	if (unowned_count_ == kUnownedRanges)
-		return false;
-	unowned_[unowned_count_++] = {start, end};
-	return true;
 }
 
 } // namespace bc

@@ -133,7 +133,6 @@ class Sites
 
 	void cache_gone(u64 cache);
 	void text_going(u64 start, u64 end);
-	bool add_unowned(u64 start, u64 end);
 
 	u32 count() const { return count_.relaxed(); }
 
@@ -141,12 +140,8 @@ class Sites
 	static constexpr u32 kNames = 1024;
 	static constexpr u32 kMostSites = kPlaces / 8 * 7;  // keeps a free entry at the end of every search
 	static constexpr u32 kMostStacks = kPlaces / 8 * 6; // then their call sites alone
-	static constexpr u32 kUnownedRanges = 32;
 	struct CacheName {
 		char text[40];
-	};
-	struct Range {
-		u64 start, end;
 	};
 
 	static u32 place_of(Address caller, CacheKey cache)
@@ -158,14 +153,13 @@ class Sites
 		return place | (place == 0);
 	}
 	BC_COLD SiteIndex add(Address caller, CacheKey cache);
-	Special special_of(Address caller, const char *cache_name) const;
+	static bool is_of(const char *symbol, const char *module);
+	static Special special_of(Address caller, const char *cache_name);
 	u16 intern_name(const char *name);
 
 	CacheName *names_ = nullptr;
 	u32 names_used_ = 0;
 	Atomic<u32> count_;
-	Range unowned_[kUnownedRanges] = {};
-	u32 unowned_count_ = 0;
 };
 
 extern Sites sites;

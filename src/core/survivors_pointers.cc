@@ -57,19 +57,24 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 }
 
 // Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has
-// gone.
+// gone. If that is a part of something, that stays, too, which alone says what the part is.
 void Survivors::keep_anchors()
 {
 	if (!had(Verdict::held))
 		return;
 	Pause pause{Pause::kLook};
-	for (u32 i = 0; i < count_; ++i, pause()) {
-		Survivor &source = entries_[i];
-		if (source.judgement.verdict != Verdict::reclaimable || !may_own(source))
-			continue;
-		each_pointer(source, [&](Survivor &target, u64) {
-			source.judgement.anchor |= target.judgement.verdict == Verdict::held;
-		});
+	for (bool more = true; more;) {
+		more = false;
+		for (u32 i = 0; i < count_; ++i, pause()) {
+			Judgement &source = entries_[i].judgement;
+			if (source.verdict != Verdict::reclaimable || source.anchor || !may_own(entries_[i]))
+				continue;
+			each_pointer(entries_[i], [&](Survivor &target, u64) {
+				const Judgement &j = target.judgement;
+				source.anchor |= j.verdict == Verdict::held || (j.part && j.anchor);
+			});
+			more |= source.anchor && source.part;
+		}
 	}
 }
 

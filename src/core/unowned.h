@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 // What the slab allocator makes for itself, inside somebody's allocation, and what belongs to a file of the host's that
 // somebody is the first to open: not the container's, so it gets no owner when it is charged, instead of an excuse when
-// the container stops. Told by the allocating function.
+// the container stops. Told by the name of the allocating function.
 #pragma once
 
 namespace bc
 {
 
 struct Unowned {
-	const char *function;
+	const char *function; // the kernel's own, without gcc's suffixes
 	const char *why;
+	const char *module = nullptr; // or that module's
 };
 
 inline constexpr Unowned kUnowned[] = {
@@ -31,8 +32,18 @@ inline constexpr Unowned kUnowned[] = {
     {"stack_depot_save_flags", "the same on 6.12"},
     {"random_seq_create", "free list shuffling"},
     {"cache_random_seq_create", "free list shuffling of a new cache"},
+    {"zs_malloc", "the handle of a page that was swapped out to memory: the page's, whoever made room", "zsmalloc"},
+    {"alloc_zspage", "where such pages are stored", "zsmalloc"},
+    {"z3fold_alloc", "the same, of z3fold's", "z3fold"},
+    {"init_z3fold_page", "the same", "z3fold"},
+    {"zswap_frontswap_store", "zswap's entry of such a page (6.1)"},
+    {"zswap_store", "the same on 6.12"},
+    {"zswap_store_page", "the same"},
+    {"__rb_allocate_pages", "tracing's buffer, which grows when the first event is switched on"},
+    {"tracepoint_add_func", "the list of all who are called at a tracepoint, made anew by whoever comes or goes"},
+    {"eventfs_set_attr", "whose a file of tracing's events is, once somebody has said so (6.12)"},
+    {"alloc_retstack_tasklist", "function_graph's stacks, one for each task of the machine"},
     {"debugfs_file_get", "debugfs counts the users of a file from its first opening until the file goes"},
 };
-inline constexpr unsigned kUnownedCount = sizeof(kUnowned) / sizeof(kUnowned[0]);
 
 } // namespace bc

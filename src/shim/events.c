@@ -99,6 +99,7 @@ static void on_exit_of(void *data, struct task_struct *task)
 	struct pid *tgid = task_tgid(task);
 	struct pid_namespace *ns = top_namespace(tgid);
 
+	bc_loader_exits();
 	/*
 	 * The namespace's pid 1 ends with its last thread, which need not be the leader: signal->live has just been
 	 * lowered for this one (kernel/exit.c, do_exit()).
@@ -322,6 +323,7 @@ void bc_events_exit(void)
 {
 	int i;
 
+	bc_loaders_exit();
 	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
 		if (tracepoints[i].registered)
 			tracepoint_probe_unregister(tracepoints[i].tp, tracepoints[i].probe, NULL);
@@ -376,6 +378,9 @@ int bc_events_init(void)
 	if (ret)
 		goto fail;
 	notified = true;
+	ret = bc_loaders_init();
+	if (ret)
+		goto fail;
 	find_containers();
 	return 0;
 fail:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of holders.c, keepers.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on. Each is
+ * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on. Each is
  * false where a change or its length ended it before its end. All sleep.
  */
 #ifndef BC_KEEPER_H
@@ -54,6 +54,10 @@ void keeps_area(struct keeper *keeper, const void *pointer);
 /* memtypes.c */
 void bc_memtypes_init(void);
 bool memtypes_keep(struct keeper *keeper);
+
+/* ksm.c */
+void bc_ksm_init(void);
+bool ksm_keeps(struct keeper *keeper);
 
 /* terminals.c; of an open one, which whoever calls holds, both ends */
 void bc_terminals_init(void);

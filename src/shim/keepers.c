@@ -8,9 +8,12 @@
 #include <linux/fs.h>
 #include <linux/kernfs.h>
 #include <linux/kexec.h>
+#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
+#include <linux/shmem_fs.h>
 #include <linux/vmalloc.h>
+#include <linux/xattr.h>
 
 #include "keeper.h"
 
@@ -22,6 +25,7 @@
 #define XFS_ATTR_FORK 112
 #define FORK_ROOT 8	/* has a root of a tree, */
 #define FORK_DATA 24	/* and what is in the inode itself, or another such root */
+#define IATTR_XATTRS 56 /* fs/kernfs/kernfs-internal.h, struct kernfs_iattrs: its struct simple_xattrs */
 
 static const struct kernfs_node *const *sysfs_root;
 static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begins with its kernfs_root, that with its node */
@@ -53,6 +57,7 @@ void bc_keepers_init(void)
 	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_ksm_init();
 	bc_memtypes_init();
 	bc_terminals_init();
 }
@@ -122,19 +127,68 @@ bool next_in_tree(const struct rb_node *node, const struct rb_node **next)
 	return false;
 }
 
-/* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them */
+/* ---- extended attributes in memory: of tmpfs, sysfs and cgroupfs */
+
+static void xattr_keeps(struct keeper *keeper, const struct simple_xattr *xattr)
+{
+	const char *name;
+
+	keeps(keeper, xattr);
+	if (GET(name, &xattr->name))
+		keeps(keeper, name);
+}
+
+static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
+{
+#if BC_KERNEL_6_12
+	const struct rb_node *node;
+
+	if (!GET(node, &xattrs->rb_root.rb_node))
+		return false;
+	if (!node)
+		return true;
+	node = leftmost(node);
+	while (node && step(keeper)) {
+		xattr_keeps(keeper, rb_entry(node, struct simple_xattr, rb_node));
+		if (!next_in_tree(node, &node))
+			return false;
+		if (!node)
+			return true;
+	}
+	return false;
+#else
+	const struct list_head *node = &xattrs->head, *next;
+
+	while (step(keeper) && next_of_list(node, &next)) {
+		if (next == &xattrs->head)
+			return true;
+		if (next == node)
+			return false;
+		xattr_keeps(keeper, list_entry(next, struct simple_xattr, list));
+		node = next;
+	}
+	return false;
+#endif
+}
+
+/* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them, and what all have who have it open */
 
 static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 {
 	const struct kernfs_node *kn = root;
 	const struct kernfs_iattrs *iattr;
 	const struct rb_node *child, *next;
+	const struct kernfs_open_node *open;
 	unsigned short flags;
 
 	while (step(keeper)) {
 		if (!GET(iattr, &kn->iattr) || !GET(flags, &kn->flags))
 			return false;
 		keeps(keeper, iattr);
+		if (iattr && !xattrs_keep(keeper, (const void *)iattr + IATTR_XATTRS))
+			return false;
+		if ((flags & KERNFS_TYPE_MASK) == KERNFS_FILE && GET(open, &kn->attr.open))
+			keeps(keeper, open);
 		if ((flags & KERNFS_TYPE_MASK) == KERNFS_DIR) {
 			if (!GET(child, &kn->dir.children.rb_node))
 				return false;
@@ -192,9 +246,12 @@ static bool chunks_keep(struct keeper *keeper)
 	return true;
 }
 
-/* ---- xfs: what a cached inode has in memory of its file's extents, or of a small directory's names */
+/* ---- cached inodes: what somebody was the first to need of one */
 
-static void inode_keeps(struct keeper *keeper, const struct inode *inode)
+enum file_system { ANY, XFS, TMPFS };
+
+/* xfs: what it has in memory of its file's extents, or of a small directory's names */
+static void forks_keep(struct keeper *keeper, const struct inode *inode)
 {
 	static const u32 places[] = { XFS_DATA_FORK + FORK_ROOT, XFS_DATA_FORK + FORK_DATA, XFS_ATTR_FORK + FORK_ROOT,
 				      XFS_ATTR_FORK + FORK_DATA };
@@ -207,28 +264,55 @@ static void inode_keeps(struct keeper *keeper, const struct inode *inode)
 	}
 }
 
-static bool inodes_keep(struct keeper *keeper, const struct super_block *sb)
+static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum file_system kind)
+{
+	const void *const *const places[] = {
+#ifdef CONFIG_FS_POSIX_ACL
+		(const void *)&inode->i_acl,
+		(const void *)&inode->i_default_acl,
+#endif
+#ifdef CONFIG_FSNOTIFY
+		(const void *)&inode->i_fsnotify_marks,
+#endif
+	};
+	const void *pointer;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		if (GET(pointer, places[i]))
+			keeps(keeper, pointer);
+	}
+	if (kind == XFS)
+		forks_keep(keeper, inode);
+	return kind != TMPFS || xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs);
+}
+
+static bool inodes_keep(struct keeper *keeper, const struct super_block *sb, enum file_system kind)
 {
 	const struct list_head *node, *next;
 
+	keeper->steps = 0;
 	if (!GET(node, &sb->s_inodes.next))
 		return false;
 	for (; node != &sb->s_inodes; node = next) {
-		if (!step(keeper) || !next_of_list(node, &next))
+		if (!step(keeper) || !next_of_list(node, &next) || next == node /* taken out of it just now */ ||
+		    !inode_keeps(keeper, list_entry(node, struct inode, i_sb_list), kind))
 			return false;
-		inode_keeps(keeper, list_entry(node, struct inode, i_sb_list));
 	}
 	return true;
 }
 
-static bool is_xfs(const struct super_block *sb)
+static enum file_system kind_of(const struct super_block *sb)
 {
 	const struct file_system_type *type;
 	const char *name;
 	char copy[NAME_LENGTH];
+	unsigned long magic;
 
-	return GET(type, &sb->s_type) && GET(name, &type->name) && GET(copy, (const char (*)[NAME_LENGTH])name) &&
-	       !memcmp(copy, "xfs", NAME_LENGTH);
+	if (GET(type, &sb->s_type) && GET(name, &type->name) && GET(copy, (const char (*)[NAME_LENGTH])name) &&
+	    !memcmp(copy, "xfs", NAME_LENGTH))
+		return XFS;
+	return IS_ENABLED(CONFIG_SHMEM) && GET(magic, &sb->s_magic) && magic == TMPFS_MAGIC ? TMPFS : ANY;
 }
 
 static bool file_systems_keep(struct keeper *keeper)
@@ -241,10 +325,10 @@ static bool file_systems_keep(struct keeper *keeper)
 	for (; node != super_blocks; node = next) {
 		const struct super_block *sb = list_entry(node, struct super_block, s_list);
 
-		if (!step(keeper) || !next_of_list(node, &next))
+		if (!next_of_list(node, &next) || next == node)
 			return false;
-		if (is_xfs(sb))
-			complete &= inodes_keep(keeper, sb);
+		keeper->holder.by = kind_of(sb) == XFS ? "xfs" : "inode";
+		complete &= inodes_keep(keeper, sb, kind_of(sb));
 	}
 	return complete;
 }
@@ -315,13 +399,12 @@ bool bc_keepers(bc_holder_found found, void *context)
 	keeper.steps = 0;
 	keeper.holder.by = "percpu";
 	complete &= chunks_keep(&keeper);
-	keeper.steps = 0;
-	keeper.holder.by = "xfs";
 	complete &= file_systems_keep(&keeper);
 	keeper.steps = 0;
 	keeper.holder.by = "bpf";
 	complete &= packs_keep(&keeper);
 	complete &= memtypes_keep(&keeper);
+	complete &= ksm_keeps(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;

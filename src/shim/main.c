@@ -63,18 +63,6 @@ static u64 ledger_pages(void)
 	return pages;
 }
 
-static void name_unowned(void)
-{
-	unsigned long start, end;
-	const char *name;
-	u32 i;
-
-	for (i = 0; (name = bc_unowned_name(i)) != NULL; i++) {
-		if (bc_lookup_range(name, &start, &end))
-			bc_unowned_range(start, end);
-	}
-}
-
 static int __init beancounter_init(void)
 {
 	struct bc_config config;
@@ -135,7 +123,6 @@ static int __init beancounter_init(void)
 		pr_err("no memory for the ledger of %llu pages\n", config.pages);
 		goto fail_pool;
 	}
-	name_unowned();
 	ret = bc_worker_init();
 	if (ret)
 		goto fail_core;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Is this survivor a part of what a mounted btrfs or xfs knows? Whoever writes to one makes such parts in its own name: they stay until
+ * Is this survivor a part of what a mounted btrfs, xfs or ext4 knows? Whoever writes to one makes such parts in its own name: they stay until
  * the next commit, half a minute, or for as long as the file system is mounted. Told by what they hang in.
  *
  * The structures are the file systems' own, and where the words are that we need is from the sources of both kernels, as Debian builds
  * them. What does not lead back to the object is not believed, so that a wrong place finds nothing.
  */
 #include <linux/fs.h>
+#include <linux/jbd2.h>
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
 #include <linux/xarray.h>
@@ -207,6 +208,19 @@ static bool is_log_vector(const char *vector)
 	       is_log_item(item);
 }
 
+/* fs/ext4/ext4.h: struct ext4_inode_info has it behind its struct inode. */
+static bool probe_journal(const struct jbd2_inode *jinode, struct bc_probed *out)
+{
+	const struct inode *inode;
+	const void *back;
+
+	if (!GET(inode, &jinode->i_vfs_inode) || !is_listed(&inode->i_sb_list) || !GET(back, (const void *const *)(inode + 1)) ||
+	    back != jinode)
+		return false;
+	out->owner = (u64)inode;
+	return true;
+}
+
 bool bc_probe_disk(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
 	switch (what) {
@@ -228,6 +242,8 @@ bool bc_probe_disk(enum bc_probe what, const void *object, u32 size, struct bc_p
 		return is_log_item(object);
 	case BC_PROBE_LOG_VECTOR:
 		return is_log_vector(object);
+	case BC_PROBE_JOURNAL:
+		return probe_journal(object, out);
 	default:
 		return false;
 	}

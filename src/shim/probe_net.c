@@ -4,6 +4,7 @@
  */
 #include <net/inet_hashtables.h>
 #include <net/neighbour.h>
+#include <net/netfilter/nf_conntrack.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
@@ -85,6 +86,36 @@ static bool is_neighbour(const struct neighbour *neigh)
 	return false;
 }
 
+#if IS_ENABLED(CONFIG_NF_CONNTRACK)
+
+/* Confirmed ones are in the table, which has one reference. Dying ones have left it. */
+static bool probe_conntrack(const struct nf_conn *ct, struct bc_probed *out)
+{
+	const struct hlist_nulls_node *node = &ct->tuplehash[IP_CT_DIR_ORIGINAL].hnnode;
+	struct hlist_nulls_node copy, *back;
+	unsigned long status;
+	refcount_t use;
+	struct net *net;
+
+	if (!GET(status, &ct->status) || !(status & IPS_CONFIRMED) || status & IPS_DYING || !GET(copy, node) ||
+	    (long)copy.pprev >= 0 || !GET(back, copy.pprev) || back != node || !GET(use, &ct->ct_general.use) ||
+	    !GET(net, &ct->ct_net.net))
+		return false;
+	out->extra = max(refcount_read(&use) - 1, 0);
+	out->owner = (u64)net;
+	snprintf(out->text, sizeof(out->text), "references=%d", refcount_read(&use) - 1);
+	return true;
+}
+
+#else
+
+static bool probe_conntrack(const void *ct, struct bc_probed *out)
+{
+	return false;
+}
+
+#endif
+
 bool bc_probe_net(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
 	switch (what) {
@@ -96,6 +127,8 @@ bool bc_probe_net(enum bc_probe what, const void *object, u32 size, struct bc_pr
 		return is_orphan(object, size);
 	case BC_PROBE_NEIGHBOUR:
 		return is_neighbour(object);
+	case BC_PROBE_CONNTRACK:
+		return probe_conntrack(object, out);
 	default:
 		return false;
 	}

@@ -121,6 +121,11 @@ static inline void bc_comm_of(const struct task_struct *task, char *comm, unsign
 int bc_events_init(void);
 void bc_events_exit(void);
 
+/* loaders.c; with bc_events_*() */
+int bc_loaders_init(void);
+void bc_loaders_exit(void);
+void bc_loader_exits(void);
+
 /* places.c: what a word of memory is in. False: nothing that lives, a free object or a stack's part that is not in use. */
 struct bc_place;
 struct page;

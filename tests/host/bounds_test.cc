@@ -29,6 +29,29 @@ TEST_F(Bound, TheLastByteFitsAndNoMore)
 	EXPECT_EQ(ledger_sum(c->index, ByteKind::kmemsize), Raw{});
 }
 
+// What a module is made of is not its loader's; what another task of the container allocates meanwhile is.
+TEST_F(Bound, WhoLoadsAModuleIsChargedForNothing)
+{
+	Container *c = start(ns(1));
+	const u64 before = make(k64_);
+	bc_loading(true);
+	const u64 others = make(k64_);
+	host::set_loads(true);
+	EXPECT_NE(gates.small.relaxed(), 0u) << "the trampolines do not ask";
+	const u64 of_the_module = make(k64_);
+	EXPECT_NE(make(k8k_), 0u);
+	host::set_loads(false);
+	bc_loading(false);
+	EXPECT_EQ(gates.small.relaxed(), 0u);
+	const u64 after = make(k64_);
+	EXPECT_EQ(held(*c).objects, 3);
+	EXPECT_EQ(raw_held(*c).bytes, 192);
+	for (const u64 object : {before, others, of_the_module, after})
+		gone(object);
+	EXPECT_EQ(raw_held(*c), Raw{});
+	EXPECT_EQ(health.of(Loss::unknown), 0);
+}
+
 TEST_F(Bound, FarItCountsInCellsAndComesNearByItself)
 {
 	Container *c = start(ns(1));

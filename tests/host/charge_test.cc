@@ -128,7 +128,7 @@ TEST_F(ChargeTest, WithoutMemoryNothingIsChargedAndItIsCounted)
 TEST_F(ChargeTest, TheAllocatorsOwnIsNotCharged)
 {
 	Container *c = start(ns(1));
-	bc_unowned_range(0xffffffff81000000, 0xffffffff81000100);
+	host::add_symbol(0xffffffff81000000, 0x100, "alloc_slab_obj_exts");
 	const u64 object = make(kmalloc_, 1, 0xffffffff81000010);
 	EXPECT_EQ(raw_held(*c), Raw{});
 	EXPECT_TRUE(recorded().empty());

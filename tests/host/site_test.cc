@@ -166,19 +166,21 @@ TEST_F(SiteTest, TextGoesWithoutMemoryForItsName)
 
 TEST_F(SiteTest, TheAllocatorsOwnHasNoOwner)
 {
-	ASSERT_TRUE(bc_unowned_range(kText + 0x1000, kText + 0x1100));
-	EXPECT_FALSE(sites[intern(kText + 0xfff, filp_.cache_key())].special.is_unowned());
-	EXPECT_TRUE(sites[intern(kText + 0x1000, filp_.cache_key())].special.is_unowned());
-	EXPECT_TRUE(sites[intern(kText + 0x10ff, filp_.cache_key())].special.is_unowned());
-	EXPECT_FALSE(sites[intern(kText + 0x1100, filp_.cache_key())].special.is_unowned());
-	int more = 0;
-	while (bc_unowned_range(1, 2))
-		++more;
-	EXPECT_GE(more, 17) << "room for every name that is looked up";
-	u32 names = 0;
-	while (bc_unowned_name(names) != nullptr)
-		++names;
-	EXPECT_LE(static_cast<int>(names), more + 1);
+	const u64 kernel = kText + 0x100000, module = 0xffffffffc0100000ull;
+	host::add_symbol(kernel, 0x100, "fill_pool");
+	host::add_symbol(kernel + 0x100, 0x100, "fill_pool_of_mine");
+	host::add_symbol(kernel + 0x200, 0x100, "zs_malloc.isra.0");
+	host::add_symbol(module, 0x100, "fill_pool", "innocent");
+	host::add_symbol(module + 0x100, 0x100, "zs_malloc", "zsmalloc");
+	host::add_symbol(module + 0x200, 0x100, "zs_malloc", "zsmalloc2");
+	auto unowned = [&](u64 caller) { return sites[intern(caller, filp_.cache_key())].special.is_unowned(); };
+	EXPECT_TRUE(unowned(kernel));
+	EXPECT_TRUE(unowned(kernel + 0xff));
+	EXPECT_FALSE(unowned(kernel + 0x101));
+	EXPECT_TRUE(unowned(kernel + 0x210));
+	EXPECT_FALSE(unowned(module + 0x10)) << "a module's that has the same name";
+	EXPECT_TRUE(unowned(module + 0x110));
+	EXPECT_FALSE(unowned(module + 0x210));
 }
 
 TEST_F(SiteTest, ManyCacheNames)

@@ -407,6 +407,34 @@ TEST_F(Objects, AnAnchorStays)
 	EXPECT_EQ(raw_held(*container_), Raw{});
 }
 
+// Also where a part leads to it (overlayfs, 6.12: from its inode to the names below), and what says that it is one.
+TEST_F(Objects, AnAnchorsOwnerStays)
+{
+	const u64 upper = make(inode_, "alloc_inode"), lower = make(dentry_, "__d_alloc"),
+		  between = make(k64_, "alloc_pid"), deep = make(k64_, "alloc_pid");
+	say(upper, extra(0));
+	bc_probed probed = extra(2);
+	probed.subject = lower;
+	say(lower, probed);
+	host::write_word(upper + 0x100, between);
+	host::write_word(between, deep);
+	host::write_word(deep, lower);
+	{
+		Survivors survivors;
+		ASSERT_TRUE(survivors.run(*container_));
+		EXPECT_EQ(hand_over(*container_, survivors, true), 0u);
+	}
+	probed.extra = 1; // the other reference has gone
+	say(lower, probed);
+	EXPECT_EQ(verdict(between), Verdict::reclaimable);
+	Survivors survivors;
+	ASSERT_TRUE(survivors.run(*container_));
+	EXPECT_EQ(hand_over(*container_, survivors, true), 4u);
+	EXPECT_EQ(raw_held(*container_), Raw{});
+	for (u64 object : {upper, lower, between, deep})
+		freed(object);
+}
+
 TEST_F(Objects, WhatWasFreedSinceIsNotTaken)
 {
 	const u64 a = make(dentry_, "__d_alloc"), b = make(dentry_, "__d_alloc");

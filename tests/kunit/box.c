@@ -14,6 +14,7 @@
 #include <linux/string.h>
 
 #include "box.h"
+#include "shim.h"
 
 DECLARE_PER_CPU(struct bc_cpu, bc_this_cpu);
 
@@ -36,6 +37,11 @@ void bct_ns_free(void *ns)
 {
 	synchronize_rcu();
 	kfree(ns);
+}
+
+u64 bct_address_of(const char *function)
+{
+	return bc_lookup(function);
 }
 
 s64 bct_ns_references(const void *ns)

@@ -44,6 +44,7 @@ void bct_free(void *memory);
 void *bct_ns_new(bool dead);
 void bct_ns_free(void *ns);
 bc_s64 bct_ns_references(const void *ns);
+bc_u64 bct_address_of(const char *function);
 
 /* ---- src/shim/memory.c, which only the core declares */
 const void *bc_cache_of(const void *object);

@@ -5,6 +5,7 @@
 # descriptor the container is clean. Container managers keep such descriptors: Documentation/runtimes.md.
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
+. ./holding.sh
 
 # A container whose second task's pid, as the host sees it, is in $task.
 start_two() {
@@ -12,40 +13,6 @@ start_two() {
 	poll 10 second_task || fail "no second task"
 }
 second_task() { task=$(pgrep -P "$(container_column "$CONTAINER_ID" init)" -x sleep); }
-
-# A holder outside: a program that says a word when it has what it holds, and ends when the test closes descriptor 6.
-# What it holds it has as descriptor 7.
-hold() {
-	local program=$1
-	shift
-	rm -f /tmp/hold /tmp/held
-	mkfifo /tmp/hold
-	python3 -c "import os, socket, sys
-def have(fd):
-    os.dup2(fd, 7)
-    os.close(fd)
-    open('/tmp/held', 'w').close()
-$program
-sys.stdin.read()" "$@" 5>&- 6>&- </tmp/hold &
-	holder=$!
-	exec 6>/tmp/hold
-	poll 120 test -e /tmp/held -o ! -d "/proc/$holder"
-	[ -e /tmp/held ] || fail "the holder has nothing"
-}
-
-let_go() {
-	exec 6>&-
-	wait "$holder"
-}
-
-# Its verdict is held, and nothing has leaked.
-nothing_but_held() {
-	local status=0
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" held || status=1
-	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
-	return "$status"
-}
 
 # expect_held SITE: it is held, and by whom; nothing has leaked; then the holder lets go.
 expect_held() {
@@ -59,17 +26,6 @@ expect_held() {
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
 	expect_nothing_held "$CONTAINER_ID" && return "$status"
 }
-
-# expect_kept SITE WHOM: it is held, and the report says of that site by whom; nothing has leaked.
-expect_kept() {
-	local status=0
-	nothing_but_held || status=1
-	expect_match "who has what $1 made" "$2" "$(awk -v site=" $1[+]" '$1 == "held" && $0 ~ site' "$proc/$CONTAINER_ID/leaks")" || status=1
-	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
-	return "$status"
-}
-
-is_clean() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
 
 pidfd() {
 	start_two || return

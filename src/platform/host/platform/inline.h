@@ -25,6 +25,7 @@ struct Thread {
 	bool must_succeed = false;
 	bool io_scope = false;
 	bool page_fault = false;
+	bool loads = false;
 };
 extern thread_local Thread this_thread;
 extern u64 arena_base;
