@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who outside refers to a survivor: everything that the living tasks have by their open files, directories, credentials and
+ * Who outside refers to a survivor: everything that the living tasks have by their open files, mappings, directories, credentials and
  * pending signals. What the pointers mean is not asked; whoever called us knows which objects it looks for.
  *
  * Tasks, their credentials and their files are held while they are looked at; what is behind them is copied without faulting. No lock is
- * held meanwhile. A list that changes just where it is read, or has no end, is not walked to its end, and whoever asked is told.
+ * held meanwhile, but that of the mappings. A list that changes just where it is read, or has no end, is not walked to its end, and whoever
+ * asked is told.
  */
 #include <linux/cred.h>
 #include <linux/fdtable.h>
@@ -13,9 +14,13 @@
 #include <linux/fs_struct.h>
 #include <linux/fsnotify_backend.h>
 #include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
 #include <linux/net.h>
 #include <linux/nsproxy.h>
 #include <linux/pid_namespace.h>
+#include <linux/rmap.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/skbuff.h>
@@ -26,11 +31,13 @@
 
 #include "keeper.h"
 
+#define MOST_TRIES 8	   /* of a lock that is not waited for */
 #define PROC_INODE_WORDS 9 /* of struct proc_inode before its vfs_inode, its pid among them: fs/proc/internal.h */
 
 struct search {
 	struct keeper keeper;
 	struct bc_keyrings keyrings;
+	const void *ipc_ns; /* that was looked at last */
 	bool complete; /* every list so far was walked to its end */
 };
 
@@ -39,21 +46,10 @@ static void refers(struct search *search, const void *pointer)
 	keeps(&search->keeper, pointer);
 }
 
-/* Of objects that begin with their place in it. */
 static void list_refers(struct search *search, const struct list_head *list)
 {
-	const struct list_head *node = list, *next;
-
 	search->keeper.steps = 0;
-	while (next_of_list(node, &next) && step(&search->keeper)) {
-		if (next == list)
-			return;
-		if (next == node) /* taken out of it just now */
-			break;
-		refers(search, next);
-		node = next;
-	}
-	search->complete = false;
+	search->complete &= list_keeps(&search->keeper, list);
 }
 
 /* Its peer's pid and credentials (SO_PEERCRED), and of a unix socket its address, where that is, and its peer. */
@@ -148,19 +144,24 @@ static void socket_refers(struct search *search, const struct socket *socket)
 }
 
 /* Credentials hold their user, and he is no leak of whoever was the first to be him. */
-static void cred_refers(struct search *search, const struct cred *cred)
+void cred_keeps(struct keeper *keeper, const struct cred *cred)
 {
 	const struct user_namespace *user_ns;
 	const struct user_struct *user;
 	const struct ucounts *ucounts;
 
-	refers(search, cred);
+	keeps(keeper, cred);
 	if (GET(user, &cred->user))
-		refers(search, user);
+		keeps(keeper, user);
 	if (GET(ucounts, &cred->ucounts))
-		refers(search, ucounts);
+		keeps(keeper, ucounts);
 	if (GET(user_ns, &cred->user_ns))
-		refers(search, user_ns);
+		keeps(keeper, user_ns);
+}
+
+static void cred_refers(struct search *search, const struct cred *cred)
+{
+	cred_keeps(&search->keeper, cred);
 }
 
 enum { INOTIFY, FANOTIFY, WATCHES };
@@ -193,22 +194,40 @@ static void watch_refers(struct search *search, const struct file *file)
 #endif
 }
 
+void file_keeps(struct keeper *keeper, const struct file *file)
+{
+	const struct inode *inode;
+	const struct cred *cred;
+	const void *pointer;
+	struct path path;
+
+	keeps(keeper, file);
+	if (GET(pointer, &file->private_data)) /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
+		keeps(keeper, pointer);
+	if (GET(path, &file->f_path)) {
+		keeps(keeper, path.dentry);
+		keeps(keeper, path.mnt);
+	}
+	if (GET(cred, &file->f_cred))
+		cred_keeps(keeper, cred);
+	if (!GET(inode, &file->f_inode))
+		return;
+	keeps(keeper, inode);
+	if (GET(pointer, &inode->i_private)) /* a pidfd's struct pid (6.12), a namespace */
+		keeps(keeper, pointer);
+}
+
 static void file_refers(struct search *search, const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
 
-	refers(search, file);
-	refers(search, READ_ONCE(file->private_data)); /* a pidfd's struct pid (6.1), the mm_struct of /proc/PID/mem, ... */
-	refers(search, file->f_path.dentry);
-	refers(search, file->f_path.mnt);
-	cred_refers(search, file->f_cred);
+	file_keeps(&search->keeper, file);
 	search->keeper.steps = 0;
 	search->complete &= bc_terminal_refers(file, &search->keeper);
+	search->complete &= bc_ipc_file_refers(file, &search->ipc_ns, &search->keeper);
 	watch_refers(search, file);
 	if (!inode)
 		return;
-	refers(search, inode);
-	refers(search, READ_ONCE(inode->i_private)); /* a pidfd's struct pid (6.12), a namespace */
 	if (S_ISSOCK(inode->i_mode) && inode->i_sb->s_magic == SOCKFS_MAGIC) {
 		socket_refers(search, SOCKET_I((struct inode *)inode));
 	} else if (S_ISFIFO(inode->i_mode)) {
@@ -255,9 +274,92 @@ static void files_refer(struct search *search, struct task_struct *task)
 	search->keeper.holder.fd = -1;
 }
 
+/* What describes a part of memory is whoever's was the first to need it: another's, who writes there through /proc/PID/mem. */
+static void anonymous_refers(struct search *search, const struct vm_area_struct *vma, const struct anon_vma *own)
+{
+	const struct list_head *node, *next;
+	const struct anon_vma *anon_vma;
+
+	refers(search, own);
+	for (node = &vma->anon_vma_chain; next_of_list(node, &next); node = next) {
+		const struct anon_vma_chain *link = list_entry(next, struct anon_vma_chain, same_vma);
+
+		if (next == &vma->anon_vma_chain)
+			return;
+		refers(search, link);
+		if (!step(&search->keeper) || !GET(anon_vma, &link->anon_vma))
+			break;
+		refers(search, anon_vma);
+		if (GET(anon_vma, &anon_vma->root))
+			refers(search, anon_vma);
+	}
+	search->complete = false;
+}
+
+/* With its address space's lock. A mapping may itself be another's, who shares the address space (CLONE_VM). */
+static void mapping_refers(struct search *search, const struct vm_area_struct *vma)
+{
+	const struct anon_vma *anon_vma = READ_ONCE(vma->anon_vma);
+
+	refers(search, vma);
+	if (anon_vma)
+		anonymous_refers(search, vma, anon_vma);
+#ifdef CONFIG_NUMA
+	refers(search, READ_ONCE(vma->vm_policy));
+#endif
+#ifdef CONFIG_USERFAULTFD
+	refers(search, READ_ONCE(vma->vm_userfaultfd_ctx.ctx));
+#endif
+}
+
+/* Not waited for: whoever has it may wait for what our worker does. */
+static bool lock_mappings(struct search *search, struct mm_struct *mm)
+{
+	int tries;
+
+	for (tries = 0; !mmap_read_trylock(mm); tries++) {
+		if (tries == MOST_TRIES || !search->complete) {
+			search->complete = false;
+			return false;
+		}
+		usleep_range(200, 400);
+	}
+	return true;
+}
+
+/* A file that is mapped need not be open any more. */
+static void mappings_refer(struct search *search, struct task_struct *task)
+{
+	struct mm_struct *mm = get_task_mm(task);
+	const struct file *last = NULL;
+	struct vm_area_struct *vma;
+
+	if (!mm)
+		return;
+	refers(search, mm);
+	if (lock_mappings(search, mm)) {
+		VMA_ITERATOR(vmas, mm, 0);
+
+		for_each_vma(vmas, vma) {
+			const struct file *file = vma->vm_file;
+
+			search->keeper.steps = 0;
+			if (file && file != last) {
+				file_refers(search, file);
+				last = file;
+			}
+			mapping_refers(search, vma);
+			cond_resched();
+		}
+		mmap_read_unlock(mm);
+	}
+	mmput(mm);
+}
+
 static void task_refers(struct search *search, struct task_struct *task)
 {
 	const struct cred *cred = get_task_cred(task);
+	const struct ipc_namespace *ipc_ns = NULL;
 
 	search->keeper.holder.pid = task_pid_nr(task);
 	search->keeper.holder.fd = -1;
@@ -291,11 +393,14 @@ static void task_refers(struct search *search, struct task_struct *task)
 		search->keeper.holder.by = "namespace";
 		refers(search, task->nsproxy->mnt_ns);
 		refers(search, task->nsproxy->net_ns);
-		refers(search, task->nsproxy->ipc_ns);
+		ipc_ns = task->nsproxy->ipc_ns;
+		refers(search, ipc_ns);
 		refers(search, task->nsproxy->uts_ns);
 		refers(search, task->nsproxy->cgroup_ns);
 	}
 	task_unlock(task);
+	search->keeper.holder.by = "ipc";
+	search->complete &= bc_ipc_refers(ipc_ns, &search->ipc_ns, &search->keeper);
 }
 
 /*
@@ -319,7 +424,17 @@ static struct task_struct *next_task_from(int *nr)
 	return task;
 }
 
-/* Threads share their leader's, mostly. */
+/* Threads share their leader's, mostly; he may be gone before them. */
+static bool has_own_mappings(struct task_struct *task)
+{
+	const struct mm_struct *leaders;
+
+	rcu_read_lock();
+	leaders = data_race(task->group_leader->mm);
+	rcu_read_unlock();
+	return thread_group_leader(task) || !leaders;
+}
+
 static bool has_own_files(struct task_struct *task)
 {
 	const struct files_struct *leaders;
@@ -340,6 +455,9 @@ bool bc_holders(bc_holder_found found, void *context)
 		task_refers(&search, task);
 		if (has_own_files(task))
 			files_refer(&search, task);
+		search.keeper.holder.by = "map";
+		if (has_own_mappings(task))
+			mappings_refer(&search, task);
 		put_task_struct(task);
 		cond_resched();
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c and keyrings.c: whom they tell of what they find, and how long they may go on. Each is
- * false where a change or its length ended it before its end. All sleep.
+ * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c, keyrings.c and ipc.c: whom they tell of what they find, and how long
+ * they may go on. Each is false where a change or its length ended it before its end. All sleep.
  */
 #ifndef BC_KEEPER_H
 #define BC_KEEPER_H
@@ -13,6 +13,8 @@
 
 #include "nofault.h"
 #include "shim.h"
+
+struct ipc_namespace;
 
 #define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
 
@@ -45,11 +47,34 @@ static inline bool next_of_list(const struct list_head *node, const struct list_
 	return GET(*next, &node->next) && GET(back, &(*next)->prev) && back == node;
 }
 
+/* The walk of a list of objects that begin with their place in it. */
+static inline bool list_keeps(struct keeper *keeper, const struct list_head *list)
+{
+	const struct list_head *node = list, *next;
+
+	while (next_of_list(node, &next) && step(keeper)) {
+		if (next == list)
+			return true;
+		if (next == node) /* taken out of it just now */
+			return false;
+		keeps(keeper, next);
+		node = next;
+	}
+	return false;
+}
+
+/* NULL where that cannot be told. */
+const struct rb_node *leftmost_in_tree(const struct rb_node *node);
+
 /* NULL after the last. */
 bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
 
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
+
+/* holders.c: what they have of any file, and credentials of any kind, wherever they were found */
+void file_keeps(struct keeper *keeper, const struct file *file);
+void cred_keeps(struct keeper *keeper, const struct cred *cred);
 
 /* memtypes.c */
 void bc_memtypes_init(void);
@@ -69,5 +94,11 @@ struct bc_keyrings { /* whose were looked at last */
 	const void *process, *session, *user_ns;
 };
 bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
+
+/* ipc.c: the first one's, which is there for ever; another's, but for the one that was looked at last; of a file that is held */
+void bc_ipc_init(void);
+bool ipc_keeps(struct keeper *keeper);
+bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
+bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
 
 #endif

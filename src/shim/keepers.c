@@ -59,6 +59,7 @@ void bc_keepers_init(void)
 		static_call_update(bc_find_vm_area, (void *)area);
 	bc_ksm_init();
 	bc_memtypes_init();
+	bc_ipc_init();
 	bc_terminals_init();
 }
 
@@ -84,7 +85,7 @@ static void words_keep(struct keeper *keeper, const void *const *words, int coun
 
 /* ---- trees */
 
-static const struct rb_node *leftmost(const struct rb_node *node)
+const struct rb_node *leftmost_in_tree(const struct rb_node *node)
 {
 	const struct rb_node *left;
 	int height;
@@ -107,7 +108,7 @@ bool next_in_tree(const struct rb_node *node, const struct rb_node **next)
 	if (!GET(copy, node))
 		return false;
 	if (copy.rb_right) {
-		*next = leftmost(copy.rb_right);
+		*next = leftmost_in_tree(copy.rb_right);
 		return *next;
 	}
 	for (height = 0; height < 64; height++) {
@@ -147,7 +148,7 @@ static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattr
 		return false;
 	if (!node)
 		return true;
-	node = leftmost(node);
+	node = leftmost_in_tree(node);
 	while (node && step(keeper)) {
 		xattr_keeps(keeper, rb_entry(node, struct simple_xattr, rb_node));
 		if (!next_in_tree(node, &node))
@@ -193,7 +194,7 @@ static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 			if (!GET(child, &kn->dir.children.rb_node))
 				return false;
 			if (child) {
-				child = leftmost(child);
+				child = leftmost_in_tree(child);
 				if (!child)
 					return false;
 				kn = rb_entry(child, struct kernfs_node, rb);
@@ -405,6 +406,7 @@ bool bc_keepers(bc_holder_found found, void *context)
 	complete &= packs_keep(&keeper);
 	complete &= memtypes_keep(&keeper);
 	complete &= ksm_keeps(&keeper);
+	complete &= ipc_keeps(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;
