@@ -22,15 +22,18 @@ is() { [ "$(container_column "$1" state)" = "$2" ]; }
 
 nothing_left() { [ "$(container_column "$1" objects)" = 0 ]; }
 
-# called_leaked ID CACHE...: of what another container has in a way that no search follows; it is not lost (CAVEATS.md).
-called_leaked() {
+# kept ID WHOM CACHE...: what another container has, otherwise than by a descriptor, is held, and the report says by whom.
+kept() {
 	local cache
-	wait_verdict "$1" && expect_state "$1" leaked || return
-	for cache in "${@:2}"; do
-		[ -n "$(column "$proc/$1/leaks" count verdict=leaked "cache=$cache")" ] ||
-			fail "no $cache is called leaked:" "$(cat "$proc/$1/leaks")" || return
+	wait_verdict "$1" && expect_state "$1" held || return
+	expect "leaked groups" "" "$(column "$proc/$1/leaks" site verdict=leaked)" || return
+	for cache in "${@:3}"; do
+		expect_match "who has its $cache" "$2" "$(column "$proc/$1/leaks" details verdict=held "cache=$cache")" ||
+			fail "$(cat "$proc/$1/leaks")" || return
 	done
 }
+# whom NAME: a container's first task, in details
+whom() { echo "pid=$(container_column "${talk_id[$1]}" init),comm=share"; }
 
 # Both have nothing any more when the second is gone; the socket between them held something of the first until then.
 end_both() { # names
@@ -94,7 +97,7 @@ shared_memory() {
 	poll 60 is "$id" clean || expect_state "$id" clean
 }
 
-# The same mapped, and kept by nothing else after its owner's end: a mapping's file is not looked for.
+# The same mapped, and kept by nothing else after its owner's end.
 shared_mapping() {
 	local a b id
 	two_who_share || return
@@ -106,14 +109,14 @@ shared_mapping() {
 	ok b drop || return
 	end_talker a || return
 	id=$CONTAINER_ID
-	called_leaked "$id" filp shmem_inode_cache || return
+	kept "$id" "$(whom b),by=map" filp shmem_inode_cache || return
 	ok b detach || return
 	end_clean b || return
 	poll 60 nothing_left "$id" || expect_nothing_held "$id"
 }
 
 # System V shared memory where both are in the host's ipc namespace: whoever makes it pays for the segment, whoever touches it for the
-# pages' tree. The segment outlives its maker, and goes with the last who has it once it is removed. The namespace's list is not looked at.
+# pages' tree. The segment outlives its maker, and goes with the last who has it once it is removed.
 shared_segment() {
 	local a b id
 	start_talker a --host-ipc -- "$programs/share" && start_talker b --host-ipc -- "$programs/share" || return
@@ -128,8 +131,8 @@ shared_segment() {
 	[ "$(objects b)" -gt "$b" ] || fail "who touches pays nothing" || return
 	end_talker a || return
 	id=$CONTAINER_ID
-	called_leaked "$id" filp shmem_inode_cache || return
-	[[ "$(column "$proc/$id/leaks" site verdict=leaked)" == *newseg+* ]] || fail "newseg() is not named:" "$(cat "$proc/$id/leaks")" || return
+	kept "$id" "$(whom b),by=map" filp shmem_inode_cache || return
+	grep -qE '^held .* newseg[+].* by=ipc ' "$proc/$id/leaks" || fail "newseg() is not named:" "$(cat "$proc/$id/leaks")" || return
 	ok b remove && ok b detach || return
 	end_clean b || return
 	poll 60 nothing_left "$id" || expect_nothing_held "$id"
@@ -196,10 +199,10 @@ host_proc() {
 	[ "$(objects b)" -gt "$b" ] || fail "who writes pays nothing" || return
 	refused EACCES b read "$mount/beancounter/${talk_id[a]}/resources" || return
 	refused EACCES b write "$mount/beancounter/${talk_id[b]}/resources" reset || return
-	# What describes that memory is the writer's as long as the other lives: its mappings are not looked for.
+	# What describes that memory is the writer's as long as the other lives.
 	end_talker b || return
 	id=$CONTAINER_ID
-	called_leaked "$id" anon_vma anon_vma_chain || return
+	kept "$id" "$(whom a),by=map" anon_vma anon_vma_chain || return
 	end_clean a || return
 	poll 60 nothing_left "$id" || expect_nothing_held "$id"
 }

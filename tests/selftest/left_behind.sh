@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 . ./holding.sh
+. ./leaks.sh
 . ./talk.sh
 
 key=$((0x62650000 + $$ % 65536))
@@ -110,6 +111,7 @@ call(libc.shmget, key, 4096, MAKE)
 open('/tmp/left-behind.made', 'w').close()
 time.sleep(1000)" || return
 	poll 30 test -e /tmp/left-behind.made || fail "no segment" || return
+	rm /tmp/left-behind.made
 	python3 -c "$calls
 home = os.open('/proc/self/ns/ipc', 0)
 call(libc.setns, os.open('/proc/' + sys.argv[1] + '/ns/ipc', 0), 0)
@@ -138,6 +140,7 @@ send(open_queue(0o100), 10)
 open('/tmp/left-behind.made', 'w').close()
 time.sleep(1000)" || return
 	poll 30 test -e /tmp/left-behind.made || fail "no queue" || return
+	rm /tmp/left-behind.made
 	python3 -c "import os, sys, time
 fd = os.open('/proc/' + sys.argv[1] + '/ns/ipc', 0)
 open('/tmp/left-behind.open', 'w').close()
