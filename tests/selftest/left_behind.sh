@@ -43,7 +43,11 @@ def open_queue(flags):
     return call(libc.mq_open, queue, 2 | flags, 0o600, attributes)
 def send(to, *lengths):
     for priority, length in enumerate(lengths):
-        call(libc.mq_send, to, b'x' * length, ctypes.c_size_t(length), priority)"
+        call(libc.mq_send, to, b'x' * length, ctypes.c_size_t(length), priority)
+def receive(of, number):
+    buffer = ctypes.create_string_buffer(8192)
+    for i in range(number):
+        call(libc.mq_receive, of, buffer, ctypes.c_size_t(8192), None)"
 
 # leave PROGRAM: a container in the host's ipc namespace does that, and ends.
 leave() {
@@ -231,18 +235,16 @@ posix_queue_of_others() {
 send(open_queue(0o100), 1)" || return
 	leave 'send(open_queue(0), 10, 5000, 8192)' || return
 	kept "$in_namespace" do_mq_timedsend "$text" || return
-	# What it has been sent is read, and a node of it is kept for the next.
 	python3 -c "$calls
-buffer, fd = ctypes.create_string_buffer(8192), open_queue(0)
-for i in range(4):
-    call(libc.mq_receive, fd, buffer, ctypes.c_size_t(8192), None)" || return
-	poll 60 only_node_left || fail "not only a node is left" "$(cat "$proc/$CONTAINER_ID/leaks")" || return
-	kept "$in_namespace" do_mq_timedsend || return
+receive(open_queue(0), 4)" && gone || return
+	# Who receives puts a node by, for the next message.
+	python3 -c "$calls
+send(open_queue(0), 1)" || return
+	leave 'receive(open_queue(0), 1)' || return
+	kept "$in_namespace" do_mq_timedreceive || return
 	python3 -c "$calls
 call(libc.mq_unlink, queue)" && gone
 }
-only_node_left() { [ "$(container_column "$CONTAINER_ID" objects)" = 1 ]; }
-
 # ok NAME WORD...: it does that, and it works.
 ok() { tell "$@" && expect "$*" ok "$ANSWER"; }
 
@@ -295,10 +297,12 @@ open('/proc/leak_one', 'w').write('100')" || return
 	expect_match site '^leak_one_lost[+].*\[leak_one\]$' "$(leaked "$CONTAINER_ID" site)" || return
 	expect_match "what is held" 'by=ipc' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || return
 	remove_all 2>/dev/null
-	poll 60 only_node_left || fail "more than it is left" "$(cat "$proc/$CONTAINER_ID/leaks")" || return
+	poll 60 one_left || fail "more than it is left" "$(cat "$proc/$CONTAINER_ID/leaks")" || return
 	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost || return
 	echo free >/proc/leak_one && gone
 }
+
+one_left() { [ "$(container_column "$CONTAINER_ID" objects)" = 1 ]; }
 
 # What a test that failed has left is not the next one's.
 left_test() { # name, function, arguments
