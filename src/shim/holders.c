@@ -217,11 +217,23 @@ void file_keeps(struct keeper *keeper, const struct file *file)
 		keeps(keeper, pointer);
 }
 
+/* Who maps a file of an overlay has mapped that of the layer below, which keeps the overlay's name. 6.1's is called so itself. */
+static void layer_refers(struct search *search, const struct file *file)
+{
+#if BC_KERNEL_6_12
+	const struct path *path = file_user_path(file);
+
+	refers(search, path->dentry);
+	refers(search, path->mnt);
+#endif
+}
+
 static void file_refers(struct search *search, const struct file *file)
 {
 	const struct inode *inode = file_inode(file);
 
 	file_keeps(&search->keeper, file);
+	layer_refers(search, file);
 	search->keeper.steps = 0;
 	search->complete &= bc_terminal_refers(file, &search->keeper);
 	search->complete &= bc_ipc_file_refers(file, &search->ipc_ns, &search->keeper);

@@ -25,7 +25,8 @@
 
 #if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
 
-#define TRIES 4 /* of a list in which messages come and go */
+#define TRIES 4	      /* of a list in which messages come and go */
+#define MOST_TABLES 4 /* of keys: one, and the larger one that it is being moved to */
 
 static const struct ipc_namespace *initial;
 static const void *ns_operations;
@@ -35,10 +36,7 @@ struct place {
 	const char *type, *member;
 	u32 at;
 };
-#define PLACE(structure, member)                                                                                       \
-	{                                                                                                              \
-		#structure, #member, offsetof(struct structure, member)                                                \
-	}
+#define PLACE(structure, member) { #structure, #member, offsetof(struct structure, member) }
 
 static bool are_known(const struct place *places, int count)
 {
@@ -143,10 +141,10 @@ struct sem_undo {
 };
 
 static const struct place sysv_places[] = {
-	PLACE(shmid_kernel, shm_file), PLACE(shmid_kernel, shm_lprid), PLACE(shmid_kernel, mlock_ucounts), PLACE(shm_file_data, ns),
-	PLACE(shm_file_data, file),    PLACE(msg_queue, q_lspid),      PLACE(msg_queue, q_messages),	    PLACE(sem, sempid),
-	PLACE(sem, sem_otime),	       PLACE(sem_array, list_id),      PLACE(sem_array, sem_nsems),	    PLACE(sem_array, sems),
-	PLACE(sem_undo, ulp),	       PLACE(sem_undo, list_id),
+	PLACE(shmid_kernel, shm_file), PLACE(shmid_kernel, shm_lprid), PLACE(shmid_kernel, mlock_ucounts),
+	PLACE(shm_file_data, ns), PLACE(shm_file_data, file), PLACE(msg_queue, q_lspid), PLACE(msg_queue, q_messages),
+	PLACE(sem, sempid), PLACE(sem, sem_otime), PLACE(sem_array, list_id), PLACE(sem_array, sem_nsems),
+	PLACE(sem_array, sems), PLACE(sem_undo, ulp), PLACE(sem_undo, list_id),
 };
 static bool sysv_known;
 
@@ -271,7 +269,7 @@ static bool keys_keep(struct keeper *keeper, const struct rhashtable *keys)
 
 	if (!GET(table, (const struct bucket_table *const *)&keys->tbl))
 		return false;
-	for (i = 0; table && i < TRIES; i++) {
+	for (i = 0; table && i < MOST_TABLES; i++) {
 		keeps(keeper, table);
 		keeps_area(keeper, table);
 		if (!GET(table, (const struct bucket_table *const *)&table->future_tbl))
@@ -359,9 +357,9 @@ struct mqueue_inode_info {
 };
 
 static const struct place posix_places[] = {
-	PLACE(posix_msg_tree_node, rb_node),  PLACE(posix_msg_tree_node, msg_list), PLACE(mqueue_inode_info, vfs_inode),
-	PLACE(mqueue_inode_info, msg_tree),   PLACE(mqueue_inode_info, node_cache), PLACE(mqueue_inode_info, notify_owner),
-	PLACE(mqueue_inode_info, ucounts),    PLACE(mqueue_inode_info, notify_cookie),
+	PLACE(posix_msg_tree_node, rb_node), PLACE(posix_msg_tree_node, msg_list), PLACE(mqueue_inode_info, vfs_inode),
+	PLACE(mqueue_inode_info, msg_tree), PLACE(mqueue_inode_info, node_cache), PLACE(mqueue_inode_info, notify_owner),
+	PLACE(mqueue_inode_info, ucounts), PLACE(mqueue_inode_info, notify_cookie),
 };
 static bool posix_known;
 

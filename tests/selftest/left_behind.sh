@@ -264,25 +264,46 @@ mapped_file() {
 }
 no_file() { ! grep -qE " ${file}[+]" "$proc/$CONTAINER_ID/leaks"; }
 
+# Maps it, and has it open no more: Python's own mmap would.
+map_file="libc.mmap.restype = ctypes.c_void_p
+fd = os.open(sys.argv[1], os.O_RDWR)
+call(libc.mmap, None, ctypes.c_size_t(4096), 1, 1, fd, ctypes.c_long(0))
+os.close(fd)
+open('/tmp/left-behind.mapped', 'w').close()
+time.sleep(1000)"
+
 # Of a file without a name that the host itself has opened, mapped and closed.
 mapped_name() {
 	local mapper status=0
 	rm -f /tmp/left-behind.mapped
 	run_container -- sh -c 'head -c 65536 /dev/zero >/dev/shm/left-behind' || return
-	python3 -c 'import mmap, os, time
-fd = os.open("/dev/shm/left-behind", os.O_RDWR)
-mapped = mmap.mmap(-1, 4096)
-import ctypes
-libc = ctypes.CDLL(None, use_errno=True)
-libc.mmap.restype = ctypes.c_void_p
-assert libc.mmap(None, ctypes.c_size_t(4096), 1, 1, fd, ctypes.c_long(0)) != 2 ** 64 - 1
-os.close(fd)
-open("/tmp/left-behind.mapped", "w").close()
-time.sleep(1000)' 5>&- &
+	python3 -c "$calls
+$map_file" /dev/shm/left-behind 5>&- &
 	mapper=$!
 	poll 30 test -e /tmp/left-behind.mapped || fail "it is not mapped" || status=1
 	rm /dev/shm/left-behind
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " __d_alloc shmem_alloc_inode || status=1
+	kill "$mapper"
+	wait "$mapper"
+	[ "$status" -ne 0 ] || gone
+}
+
+# Of a file system, and an overlay on it, that the container itself has mounted: they live as long.
+mapped_mount() {
+	local path=$1 mapper status=0
+	rm -f /tmp/left-behind.{made,mapped}
+	# shellcheck disable=SC2016
+	start_container -- sh -c 'mount -t tmpfs left /mnt && mkdir /mnt/lower /mnt/upper /mnt/work /mnt/all &&
+		mount -t overlay -o lowerdir=/mnt/lower,upperdir=/mnt/upper,workdir=/mnt/work left /mnt/all &&
+		head -c 65536 /dev/zero >/mnt/all/file && >/tmp/left-behind.made; sleep 1000; true' || return
+	poll 30 test -e /tmp/left-behind.made || fail "no file" || return
+	rm /tmp/left-behind.made
+	python3 -c "$calls
+$map_file" "/proc/$(container_column "$CONTAINER_ID" init)/root$path" 5>&- &
+	mapper=$!
+	poll 30 test -e /tmp/left-behind.mapped || fail "it is not mapped" || status=1
+	kill_container
+	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " alloc_vfsmnt shmem_alloc_inode || status=1
 	kill "$mapper"
 	wait "$mapper"
 	[ "$status" -ne 0 ] || gone
@@ -300,6 +321,23 @@ open('/proc/leak_one', 'w').write('100')" || return
 	poll 60 one_left || fail "more than it is left" "$(cat "$proc/$CONTAINER_ID/leaks")" || return
 	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost || return
 	echo free >/proc/leak_one && gone
+}
+
+# ... while the host uses its own, as fast as it can.
+lost_amid() {
+	local status=0 user
+	python3 -c "$calls
+own = call(libc.msgget, 0, MAKE)
+while True:
+    call(libc.msgsnd, own, message(100), ctypes.c_size_t(100), 0)
+    call(libc.shmctl, call(libc.shmget, 0, 4096, MAKE), 0, None)
+    call(libc.msgrcv, own, ctypes.create_string_buffer(200), ctypes.c_size_t(100), 0, 0)" 5>&- &
+	user=$!
+	lost_beside "$1" || status=1
+	kill "$user"
+	wait "$user"
+	ipcrm --all=msg --all=shm
+	return "$status"
 }
 
 one_left() { [ "$(container_column "$CONTAINER_ID" objects)" = 1 ]; }
@@ -321,7 +359,7 @@ command -v python3 >/dev/null || ktap_skip_all "no python3"
 [ -e /proc/sysvipc/shm ] || ktap_skip_all "the kernel has no System V IPC"
 need_loaded leak_one
 warm_up
-ktap_plan 17
+ktap_plan 20
 left_test "a segment of System V, with pages" segment
 left_test "... that a user has locked" locked_segment
 left_test "... that the host has attached" attached_segment
@@ -336,9 +374,12 @@ left_test "a POSIX queue with messages" posix_queue
 left_test "messages in the host's POSIX queue" posix_queue_of_others
 left_test "a file that the host has mapped and not open" mapped_file
 left_test "... opened by the host, and without a name" mapped_name
+left_test "... of a file system of the container's" mapped_mount /mnt/upper/file
+left_test "... of an overlay of the container's" mapped_mount /mnt/all/file
 left_test "an object lost beside a segment and a queue is a leak" lost_beside 'call(libc.shmget, key, 4096, MAKE)
 call(libc.msgsnd, call(libc.msgget, key, MAKE), message(5000), ctypes.c_size_t(5000), 0)'
 left_test "... and beside a POSIX queue" lost_beside 'send(open_queue(0o100), 10, 5000)'
+left_test "... and while the host uses its own" lost_amid 'call(libc.shmget, key, 4096, MAKE)'
 ktap_test "nothing was missed" expect_healthy
 unload_test_module leak_one
 ktap_end
