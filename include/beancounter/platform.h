@@ -131,6 +131,7 @@ enum bc_probe {
 	BC_PROBE_TIMEWAIT,  /* struct inet_timewait_sock: is it hashed? */
 	BC_PROBE_ORPHAN,    /* struct tcp_sock: closed, hashed, and its timer armed? */
 	BC_PROBE_NEIGHBOUR, /* struct neighbour: is it in its table? */
+	BC_PROBE_TRIE,	    /* struct tnode of IPv4's routes: is it in its tree? */
 	BC_PROBE_CONNTRACK, /* struct nf_conn: in the table of connections? extra: references but the table's; owner:
 			       its network namespace */
 	BC_PROBE_MAPLE,	    /* struct maple_node: owner is the tree that it is in */

@@ -26,6 +26,7 @@ enum class Proof : u8 {
 	timewait,
 	orphan,
 	neighbour,
+	trie,
 	conntrack,
 	stack,
 	net,
@@ -99,6 +100,7 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::orphan, BC_PROBE_ORPHAN, By::state,
      Owns::yes},			    // the same, closed by its owner, with a timer; has what it sends
     {Proof::neighbour, BC_PROBE_NEIGHBOUR}, // in its table
+    {Proof::trie, BC_PROBE_TRIE},	    // in its tree
     {Proof::conntrack, BC_PROBE_CONNTRACK, By::references, Owns::yes}, // in its table; has its extensions
     {Proof::stack, BC_PROBE_STACK, By::state, Owns::yes}, // one that the kernel keeps a CPU, or a living task's
     {Proof::net, BC_PROBE_NET},				  // no reference of any kind left

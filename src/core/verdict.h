@@ -154,6 +154,8 @@ inline constexpr ClassRow kClasses[] = {
      "written, and the kernel gives it up after minutes"},
     {"neighbour", "___neigh_create", "", Verdict::cached, Proof::neighbour, 0,
      "in the table of neighbours of a network namespace that lives on, until it is collected"},
+    {"tree-node", "tnode_new", "", Verdict::reclaimable, Proof::trie, 0,
+     "a node of the tree of routes of a network namespace that lives on, made anew by whoever adds one too many"},
     {"conntrack", "__nf_conntrack_alloc", "", Verdict::deferred, Proof::conntrack, 0,
      "what conntrack knows of a connection in a network namespace that lives on, until its time is over"},
     {"route", "dst_alloc", "", Verdict::cached, Proof::bound, 4,

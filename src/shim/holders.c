@@ -24,6 +24,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/skbuff.h>
+#include <linux/xarray.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/inet_connection_sock.h>
@@ -38,6 +39,7 @@ struct search {
 	struct keeper keeper;
 	struct bc_keyrings keyrings;
 	const void *ipc_ns; /* that was looked at last */
+	struct xarray nets; /* those that were looked at */
 	bool complete; /* every list so far was walked to its end */
 };
 
@@ -372,6 +374,7 @@ static void task_refers(struct search *search, struct task_struct *task)
 {
 	const struct cred *cred = get_task_cred(task);
 	const struct ipc_namespace *ipc_ns = NULL;
+	const struct net *net = NULL;
 
 	search->keeper.holder.pid = task_pid_nr(task);
 	search->keeper.holder.fd = -1;
@@ -404,7 +407,8 @@ static void task_refers(struct search *search, struct task_struct *task)
 	if (task->nsproxy) {
 		search->keeper.holder.by = "namespace";
 		refers(search, task->nsproxy->mnt_ns);
-		refers(search, task->nsproxy->net_ns);
+		net = task->nsproxy->net_ns;
+		refers(search, net);
 		ipc_ns = task->nsproxy->ipc_ns;
 		refers(search, ipc_ns);
 		refers(search, task->nsproxy->uts_ns);
@@ -413,6 +417,7 @@ static void task_refers(struct search *search, struct task_struct *task)
 	task_unlock(task);
 	search->keeper.holder.by = "ipc";
 	search->complete &= bc_ipc_refers(ipc_ns, &search->ipc_ns, &search->keeper);
+	search->complete &= bc_netns_refers(net, &search->nets, &search->keeper);
 }
 
 /*
@@ -463,6 +468,7 @@ bool bc_holders(bc_holder_found found, void *context)
 	struct task_struct *task;
 	int nr = 1;
 
+	xa_init(&search.nets);
 	while ((task = next_task_from(&nr))) {
 		task_refers(&search, task);
 		if (has_own_files(task))
@@ -473,5 +479,6 @@ bool bc_holders(bc_holder_found found, void *context)
 		put_task_struct(task);
 		cond_resched();
 	}
+	xa_destroy(&search.nets);
 	return bc_keepers(found, context) && search.complete;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c, keyrings.c and ipc.c: whom they tell of what they find, and how long
+ * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c, keyrings.c, ipc.c and netns.c: whom they tell of what they find, and how long
  * they may go on. Each is false where a change or its length ended it before its end. All sleep.
  */
 #ifndef BC_KEEPER_H
@@ -15,6 +15,8 @@
 #include "shim.h"
 
 struct ipc_namespace;
+struct net;
+struct xarray;
 
 #define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
 
@@ -72,6 +74,9 @@ bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
 
+/* Whatever the words there point to, and what describes it where that lies outside the direct map. */
+void words_keep(struct keeper *keeper, const void *const *words, int count);
+
 /* holders.c: what they have of any file, and credentials of any kind, wherever they were found */
 void file_keeps(struct keeper *keeper, const struct file *file);
 void cred_keeps(struct keeper *keeper, const struct cred *cred);
@@ -100,5 +105,8 @@ void bc_ipc_init(void);
 bool ipc_keeps(struct keeper *keeper);
 bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
 bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
+
+/* netns.c: a living task's, but for those that were looked at */
+bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *keeper);
 
 #endif

@@ -69,8 +69,7 @@ void keeps_area(struct keeper *keeper, const void *pointer)
 		keeps(keeper, static_call(bc_find_vm_area)(pointer));
 }
 
-/* Whatever the words there point to, and what describes it where that lies outside the direct map. */
-static void words_keep(struct keeper *keeper, const void *const *words, int count)
+void words_keep(struct keeper *keeper, const void *const *words, int count)
 {
 	const void *pointer;
 	int i;

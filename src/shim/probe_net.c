@@ -8,6 +8,7 @@
 #include <net/sock.h>
 #include <net/tcp.h>
 
+#include "fib_trie.h"
 #include "probe.h"
 
 static bool has_any(const struct hlist_head *list)
@@ -86,6 +87,17 @@ static bool is_neighbour(const struct neighbour *neigh)
 	return false;
 }
 
+/* Its parent's slot has it. */
+static bool is_in_trie(const struct trie_node *node)
+{
+	const struct vector *parent, *child;
+	struct vector up, own;
+
+	return GET(own, &node->vector) && GET(parent, &node->parent) && parent && GET(up, parent) &&
+	       slot_of(&up, own.key) < 1UL << min_t(u8, up.bits, 31) &&
+	       GET(child, (const struct vector *const *)&parent->slot[slot_of(&up, own.key)]) && child == &node->vector;
+}
+
 #if IS_ENABLED(CONFIG_NF_CONNTRACK)
 
 /* Confirmed ones are in the table, which has one reference. Dying ones have left it. */
@@ -127,6 +139,8 @@ bool bc_probe_net(enum bc_probe what, const void *object, u32 size, struct bc_pr
 		return is_orphan(object, size);
 	case BC_PROBE_NEIGHBOUR:
 		return is_neighbour(object);
+	case BC_PROBE_TRIE:
+		return is_in_trie(object);
 	case BC_PROBE_CONNTRACK:
 		return probe_conntrack(object, out);
 	default:

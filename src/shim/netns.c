@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a living task's network namespace has: its devices with their addresses, routes, rules, tables of nftables and iptables. A container
+ * that shares it makes them for good, as agents do that set up a machine's network; they go when somebody removes them, not with who made
+ * them. Each table is walked from the namespace on: what is in none of them is not held.
+ */
+#include <linux/inetdevice.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter/x_tables.h>
+#include <linux/xarray.h>
+#include <net/fib_rules.h>
+#include <net/if_inet6.h>
+#include <net/ip6_fib.h>
+#include <net/ip_fib.h>
+#include <net/net_namespace.h>
+#include <net/netfilter/nf_tables.h>
+#include <net/netns/generic.h>
+
+#include "fib_trie.h"
+#include "keeper.h"
+
+#define WORDS(type) (sizeof(type) / sizeof(void *))
+
+static bool chain_keeps(struct keeper *keeper, const void *object, size_t next_at)
+{
+	while (object) {
+		keeps(keeper, object);
+		if (!step(keeper) || !GET(object, (const void *const *)(object + next_at)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- devices */
+
+static bool device_keeps(struct keeper *keeper, const struct net_device *dev)
+{
+	const struct in_device *in_dev;
+	const struct inet6_dev *in6_dev;
+	const void *ifa;
+	bool complete = true;
+
+	keeps(keeper, dev); /* somewhere inside: its start may be padded */
+	keeps_area(keeper, dev);
+	words_keep(keeper, (const void *const *)dev, WORDS(*dev));
+	if (GET(in_dev, &dev->ip_ptr) && in_dev) {
+		words_keep(keeper, (const void *const *)in_dev, WORDS(*in_dev));
+		if (GET(ifa, (const void *const *)&in_dev->ifa_list))
+			complete &= chain_keeps(keeper, ifa, offsetof(struct in_ifaddr, ifa_next));
+	}
+#if IS_ENABLED(CONFIG_IPV6)
+	if (GET(in6_dev, &dev->ip6_ptr) && in6_dev) {
+		words_keep(keeper, (const void *const *)in6_dev, WORDS(*in6_dev));
+		complete &= list_keeps(keeper, &in6_dev->addr_list);
+		if (GET(ifa, (const void *const *)&in6_dev->mc_list))
+			complete &= chain_keeps(keeper, ifa, offsetof(struct ifmcaddr6, next));
+	}
+#endif
+	return complete;
+}
+
+static bool devices_keep(struct keeper *keeper, const struct net *net)
+{
+	const struct list_head *node, *next;
+
+	for (node = &net->dev_base_head; next_of_list(node, &next) && step(keeper); node = next) {
+		if (next == &net->dev_base_head)
+			return true;
+		if (next == node || !device_keeps(keeper, list_entry(next, struct net_device, dev_list)))
+			return false;
+	}
+	return false;
+}
+
+/* ---- routes, IPv4 */
+
+struct alias { /* net/ipv4/fib_lookup.h, struct fib_alias, 6.1 and 6.12 */
+	struct hlist_node list;
+	const struct fib_info *info;
+};
+
+static bool aliases_keep(struct keeper *keeper, const struct hlist_node *node)
+{
+	struct alias copy;
+
+	for (; node; node = copy.list.next) {
+		if (!step(keeper) || !GET(copy, (const struct alias *)node))
+			return false;
+		keeps(keeper, node);
+		keeps(keeper, copy.info);
+	}
+	return true;
+}
+
+/* From `top`, which is the table's and has one slot: to each child, and back by its parent. */
+static bool trie_keeps(struct keeper *keeper, const struct vector *top)
+{
+	const struct vector *at = top, *child;
+	unsigned long i = 0, count = 1;
+	struct vector here, copy;
+
+	for (;;) {
+		while (i < count) {
+			if (!step(keeper) || !GET(child, (const struct vector *const *)&at->slot[i++]))
+				return false;
+			if (!child)
+				continue;
+			if (!GET(copy, child))
+				return false;
+			keeps(keeper, container_of(child, struct trie_node, vector));
+			keeps_area(keeper, container_of(child, struct trie_node, vector));
+			if (copy.bits) {
+				at = child;
+				i = 0;
+				count = 1UL << min_t(u8, copy.bits, 31);
+			} else {
+				const struct hlist_node *first;
+
+				if (!GET(first, (const struct hlist_node *const *)&child->slot[0]) || !aliases_keep(keeper, first))
+					return false;
+			}
+		}
+		if (at == top)
+			return true;
+		if (!GET(here, at) || !GET(at, &container_of(at, struct trie_node, vector)->parent) || !GET(copy, at))
+			return false;
+		count = at == top ? 1 : 1UL << min_t(u8, copy.bits, 31);
+		i = at == top ? 1 : slot_of(&copy, here.key) + 1;
+	}
+}
+
+static bool routes_keep(struct keeper *keeper, const struct net *net)
+{
+	const struct hlist_head *tables;
+	const struct hlist_node *node;
+	const struct vector *top;
+	int i;
+
+	if (!GET(tables, &net->ipv4.fib_table_hash) || !tables)
+		return true;
+	for (i = 0; i < FIB_TABLE_HASHSZ; i++) {
+		if (!GET(node, (const struct hlist_node *const *)&tables[i].first))
+			return false;
+		while (node) {
+			const struct fib_table *table = hlist_entry(node, struct fib_table, tb_hlist);
+
+			keeps(keeper, table);
+			if (!GET(top, (const struct vector *const *)&table->tb_data) || !top || !trie_keeps(keeper, top) ||
+			    !GET(node, (const struct hlist_node *const *)&node->next))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- routes, IPv6 */
+
+#if IS_ENABLED(CONFIG_IPV6)
+
+/* A tree whose nodes know their parents: down on the left, back, down on the right, back. */
+static bool tree6_keeps(struct keeper *keeper, const struct fib6_node *top)
+{
+	const struct fib6_node *at = top, *from = NULL;
+	struct fib6_node copy;
+
+	while (step(keeper) && GET(copy, at)) {
+		const struct fib6_node *children[] = { (const void *)copy.left, (const void *)copy.right,
+#ifdef CONFIG_IPV6_SUBTREES
+						       (const void *)copy.subtree
+#endif
+		}, *next = NULL;
+		int i = 0;
+
+		if (!from) { /* from above */
+			if (at != top)
+				keeps(keeper, at);
+			if (!chain_keeps(keeper, (const void *)copy.leaf, offsetof(struct fib6_info, fib6_next)))
+				return false;
+		} else {
+			while (i < ARRAY_SIZE(children) && children[i] != from)
+				i++;
+			if (i++ == ARRAY_SIZE(children))
+				return false; /* it has been moved */
+		}
+		for (; i < ARRAY_SIZE(children) && !next; i++)
+			next = children[i];
+		if (next) {
+			from = NULL;
+			at = next;
+		} else if (at == top) {
+			return true;
+		} else {
+			from = at;
+			at = (const void *)copy.parent;
+		}
+	}
+	return false;
+}
+
+static bool routes6_keep(struct keeper *keeper, const struct net *net)
+{
+	const struct hlist_head *tables;
+	const struct hlist_node *node;
+	int i;
+
+	if (!GET(tables, &net->ipv6.fib_table_hash) || !tables)
+		return true;
+	for (i = 0; i < FIB6_TABLE_HASHSZ; i++) {
+		if (!GET(node, (const struct hlist_node *const *)&tables[i].first))
+			return false;
+		while (node) {
+			const struct fib6_table *table = hlist_entry(node, struct fib6_table, tb6_hlist);
+
+			keeps(keeper, table);
+			if (!tree6_keeps(keeper, &table->tb6_root) || !GET(node, (const struct hlist_node *const *)&node->next))
+				return false;
+		}
+	}
+	return true;
+}
+
+#else
+
+static bool routes6_keep(struct keeper *keeper, const struct net *net)
+{
+	return true;
+}
+
+#endif
+
+/* ---- rules */
+
+static bool rules_keep(struct keeper *keeper, const struct net *net)
+{
+	const struct list_head *node, *next;
+
+	for (node = &net->rules_ops; next_of_list(node, &next) && step(keeper); node = next) {
+		if (next == &net->rules_ops)
+			return true;
+		if (next == node || !list_keeps(keeper, &list_entry(next, struct fib_rules_ops, list)->rules_list))
+			return false;
+	}
+	return false;
+}
+
+/* ---- nftables and iptables: what their modules have of a namespace is at a number of its own */
+
+static const void *part_of(const struct net *net, const char *number)
+{
+	const unsigned int *id = (const void *)bc_lookup(number);
+	const struct net_generic *parts;
+	unsigned int n, count;
+	const void *part;
+
+	if (!id || !GET(n, id) || !n || !GET(parts, (const struct net_generic *const *)&net->gen) || !parts || !GET(count, &parts->s.len) ||
+	    n >= count || !GET(part, (const void *const *)&parts->ptr[n]))
+		return NULL;
+	return part;
+}
+
+#if IS_ENABLED(CONFIG_NF_TABLES)
+
+static bool chains_keep(struct keeper *keeper, const struct list_head *chains)
+{
+	const struct list_head *node, *next;
+
+	for (node = chains; next_of_list(node, &next) && step(keeper); node = next) {
+		const struct nft_chain *chain = list_entry(next, struct nft_chain, list);
+
+		if (next == chains)
+			return true;
+		if (next == node)
+			return false;
+		keeps(keeper, chain); /* inside a base chain */
+		words_keep(keeper, (const void *const *)chain, WORDS(*chain));
+		if (!list_keeps(keeper, &chain->rules))
+			return false;
+	}
+	return false;
+}
+
+static bool tables_keep(struct keeper *keeper, const struct nftables_pernet *nft)
+{
+	const struct list_head *node, *next;
+
+	for (node = &nft->tables; next_of_list(node, &next) && step(keeper); node = next) {
+		const struct nft_table *table = list_entry(next, struct nft_table, list);
+
+		if (next == &nft->tables)
+			return true;
+		if (next == node)
+			return false;
+		keeps(keeper, table);
+		words_keep(keeper, (const void *const *)table, WORDS(*table));
+		if (!chains_keep(keeper, &table->chains) || !list_keeps(keeper, &table->sets) || !list_keeps(keeper, &table->objects) ||
+		    !list_keeps(keeper, &table->flowtables))
+			return false;
+	}
+	return false;
+}
+
+#else
+
+static bool tables_keep(struct keeper *keeper, const void *nft)
+{
+	return true;
+}
+
+#endif
+
+static bool xtables_keep(struct keeper *keeper, const struct list_head *families)
+{
+	const struct list_head *node, *next;
+	const void *private;
+	int i;
+
+	for (i = 0; i < NFPROTO_NUMPROTO; i++) { /* net/netfilter/x_tables.c, struct xt_pernet */
+		for (node = &families[i];; node = next) {
+			if (!step(keeper) || !next_of_list(node, &next))
+				return false;
+			if (next == &families[i])
+				break;
+			if (next == node || !GET(private, (const void *const *)&list_entry(next, struct xt_table, list)->private))
+				return false;
+			keeps(keeper, next);
+			keeps(keeper, private);
+			keeps_area(keeper, private);
+		}
+	}
+	return true;
+}
+
+bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *keeper)
+{
+	const void *part;
+	bool complete;
+
+	if (!net || xa_insert(seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
+		return true;
+	keeper->holder.by = "netns";
+	keeper->steps = 0;
+	words_keep(keeper, (const void *const *)net, WORDS(*net)); /* hooks of netfilter, settings, tables of hashes */
+	complete = devices_keep(keeper, net);
+	complete &= routes_keep(keeper, net);
+	complete &= routes6_keep(keeper, net);
+	complete &= rules_keep(keeper, net);
+	part = part_of(net, "nf_tables_net_id");
+	if (part)
+		complete &= tables_keep(keeper, part);
+	part = part_of(net, "xt_pernet_id");
+	if (part)
+		complete &= xtables_keep(keeper, part);
+	return complete;
+}

@@ -1,0 +1,111 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a container makes in the host's network namespace stays when it stops, as agents want that set up a machine's network: held by
+# that namespace, until somebody removes it. What is removed and lost on the way is a leak.
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+. ./holding.sh
+. ./leaks.sh
+
+# leaves COMMAND REMOVE: held by the namespace; clean when it has been removed.
+leaves() {
+	local status=0
+	run_container -- sh -ec "$1" || return
+	nothing_but_held || status=1
+	expect_match "who has it" 'by=netns' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	sh -ec "$2" || return
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || { cat "$proc/$CONTAINER_ID/leaks" && return 1; }
+	expect_nothing_held "$CONTAINER_ID" && return "$status"
+}
+
+devices() {
+	modprobe -q dummy || skip "no dummy device" || return
+	leaves 'for i in 1 2 3; do
+	ip link add left$i type dummy && ip link set left$i up
+	ip address add 198.51.100.$i/32 dev left$i && ip address add 2001:db8::$i/64 dev left$i nodad
+done' 'for i in 1 2 3; do ip link del left$i; done'
+}
+
+# Of a device of the host's, behind those of the host's.
+addresses() {
+	ip address add 192.0.2.1/24 dev lo && ip address add 2001:db8:1::1/64 dev lo || return
+	leaves 'for i in 2 3 4; do ip address add 192.0.2.$i/24 dev lo && ip address add 2001:db8:1::$i/64 dev lo; done' \
+		'for i in 2 3 4; do ip address del 192.0.2.$i/24 dev lo && ip address del 2001:db8:1::$i/64 dev lo; done' || return
+	ip address del 192.0.2.1/24 dev lo && ip address del 2001:db8:1::1/64 dev lo
+}
+
+# Enough of them for nodes on several levels of both trees; and in a table of its own, which stays when it is empty.
+routes() {
+	leaves 'for i in $(seq 0 8 255); do
+	ip route add 10.$i.0.0/16 dev lo && ip route add 10.$i.$i.0/24 dev lo && ip -6 route add 2001:db8:$i::/48 dev lo
+done
+ip route add 203.0.113.0/24 dev lo table 4711' 'for i in $(seq 0 8 255); do
+	ip route del 10.$i.0.0/16 dev lo && ip route del 10.$i.$i.0/24 dev lo && ip -6 route del 2001:db8:$i::/48 dev lo
+done
+ip route del 203.0.113.0/24 dev lo table 4711'
+}
+
+# (What the first rule of a namespace makes stays with it: tables that were one are two.)
+rules() { leaves 'ip rule add fwmark 7 table 4711 && ip -6 rule add fwmark 7 table 4711' 'ip rule del fwmark 7 && ip -6 rule del fwmark 7'; }
+
+tables() {
+	command -v nft >/dev/null && nft list tables || skip "no nftables" || return
+	leaves 'nft -f - <<E
+table inet left {
+	set addresses { type ipv4_addr; flags interval; elements = { 192.0.2.0/24, 198.51.100.7, 203.0.113.0/25 }; }
+	map ports { type inet_service : verdict; elements = { 22 : accept, 80 : drop }; }
+	counter of_mine { }
+	chain input { type filter hook input priority 0; policy accept;
+		ip saddr @addresses counter name of_mine
+		tcp dport vmap @ports
+		ip daddr { 192.0.2.1, 192.0.2.2 } counter accept comment "of mine"
+	}
+	chain other { counter return; }
+}
+E' 'nft delete table inet left'
+}
+
+# In a chain of the host's.
+chain_of_the_host() {
+	command -v nft >/dev/null && nft list tables || skip "no nftables" || return
+	nft 'add table ip host; add chain ip host c; add rule ip host c counter' || return
+	leaves 'for i in 1 2 3; do nft add rule ip host c ip saddr 192.0.2.$i counter; done' \
+		'for handle in $(nft -a list chain ip host c | sed -n "s/.*192.0.2.*# handle //p"); do nft delete rule ip host c handle $handle; done' || return
+	nft delete table ip host
+}
+
+# The old kind: a table is one piece of memory, made anew with each rule.
+old_tables() {
+	local status=0
+	command -v iptables-legacy >/dev/null && iptables-legacy -L >/dev/null || skip "no iptables" || return
+	leaves 'for i in 1 2 3; do iptables-legacy -A INPUT -s 192.0.2.$i -j ACCEPT; done' 'iptables-legacy -F INPUT; rmmod iptable_filter' || status=1
+	return "$status"
+}
+
+# In the same place, and lost.
+lost() {
+	run_container -- sh -ec 'ip address add 192.0.2.9/32 dev lo; echo 100 >/proc/leak_one; ip address del 192.0.2.9/32 dev lo' || return
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked || return
+	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost
+}
+
+need_module
+need_programs
+need_test_module leak_one
+command -v ip >/dev/null || ktap_skip_all "no ip"
+warm_up
+ip link set lo up
+ip rule add fwmark 8 table 4711 && ip -6 rule add fwmark 8 table 4711 && ip route add 203.0.113.128/25 dev lo table 4711 ||
+	ktap_skip_all "no rules, or no tables of routes"
+ktap_plan 8
+ktap_test "devices with addresses" devices
+ktap_test "addresses of the host's device" addresses
+ktap_test "routes" routes
+ktap_test "rules" rules
+ktap_test "a table of nftables" tables
+ktap_test "rules in a chain of the host's" chain_of_the_host
+ktap_test "a table of iptables" old_tables
+ktap_test "what is lost there is a leak" lost
+ktap_end
