@@ -23,8 +23,6 @@
 
 #include "keeper.h"
 
-#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
-
 #define TRIES 4	      /* of a list in which messages come and go */
 #define MOST_TABLES 4 /* of keys: one, and the larger one that it is being moved to */
 
@@ -82,8 +80,6 @@ static bool messages_keep(struct keeper *keeper, const struct list_head *list)
 	}
 	return false;
 }
-
-#endif
 
 /* ---- System V */
 
@@ -472,8 +468,6 @@ static bool open_queue_keeps(struct keeper *keeper, const struct file *file)
 
 /* ---- */
 
-#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
-
 void bc_ipc_init(void)
 {
 	initial = (const void *)bc_lookup("init_ipc_ns");
@@ -526,26 +520,3 @@ bool ipc_keeps(struct keeper *keeper)
 	keeper->holder.by = "ipc";
 	return !initial || namespace_keeps(keeper, initial);
 }
-
-#else
-
-void bc_ipc_init(void)
-{
-}
-
-bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
-{
-	return true;
-}
-
-bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
-{
-	return true;
-}
-
-bool ipc_keeps(struct keeper *keeper)
-{
-	return true;
-}
-
-#endif

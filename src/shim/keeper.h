@@ -101,10 +101,28 @@ struct bc_keyrings { /* whose were looked at last */
 bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
 
 /* ipc.c: the first one's, which is there for ever; another's, but for the one that was looked at last; of a file that is held */
+#if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
 void bc_ipc_init(void);
 bool ipc_keeps(struct keeper *keeper);
 bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
 bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
+#else
+static inline void bc_ipc_init(void)
+{
+}
+static inline bool ipc_keeps(struct keeper *keeper)
+{
+	return true;
+}
+static inline bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
+{
+	return true;
+}
+static inline bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
+{
+	return true;
+}
+#endif
 
 /* netns.c: a living task's, but for those that were looked at */
 bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *keeper);

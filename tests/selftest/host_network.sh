@@ -86,9 +86,11 @@ old_tables() {
 
 # In the same place, and lost.
 lost() {
+	load_test_module leak_one || return
 	run_container -- sh -ec 'ip address add 192.0.2.9/32 dev lo; echo 100 >/proc/leak_one; ip address del 192.0.2.9/32 dev lo' || return
 	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked || return
-	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost
+	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost || return
+	unload_test_module leak_one
 }
 
 need_module
