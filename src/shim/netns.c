@@ -33,30 +33,41 @@ static bool chain_keeps(struct keeper *keeper, const void *object, size_t next_a
 
 /* ---- devices */
 
-static bool device_keeps(struct keeper *keeper, const struct net_device *dev)
+static bool addresses_keep(struct keeper *keeper, const struct net_device *dev)
 {
 	const struct in_device *in_dev;
-	const struct inet6_dev *in6_dev;
 	const void *ifa;
-	bool complete = true;
 
+	if (!GET(in_dev, &dev->ip_ptr) || !in_dev)
+		return true;
+	words_keep(keeper, (const void *const *)in_dev, WORDS(*in_dev));
+	return GET(ifa, (const void *const *)&in_dev->ifa_list) && chain_keeps(keeper, ifa, offsetof(struct in_ifaddr, ifa_next));
+}
+
+static bool addresses6_keep(struct keeper *keeper, const struct net_device *dev)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	const struct inet6_dev *in6_dev;
+	const void *group;
+
+	if (!GET(in6_dev, &dev->ip6_ptr) || !in6_dev)
+		return true;
+	words_keep(keeper, (const void *const *)in6_dev, WORDS(*in6_dev));
+	/* linked in their middle */
+	if (!list_keeps(keeper, &in6_dev->addr_list) || !GET(group, (const void *const *)&in6_dev->mc_list))
+		return false;
+	return chain_keeps(keeper, group, offsetof(struct ifmcaddr6, next));
+#else
+	return true;
+#endif
+}
+
+static bool device_keeps(struct keeper *keeper, const struct net_device *dev)
+{
 	keeps(keeper, dev); /* somewhere inside: its start may be padded */
 	keeps_area(keeper, dev);
 	words_keep(keeper, (const void *const *)dev, WORDS(*dev));
-	if (GET(in_dev, &dev->ip_ptr) && in_dev) {
-		words_keep(keeper, (const void *const *)in_dev, WORDS(*in_dev));
-		if (GET(ifa, (const void *const *)&in_dev->ifa_list))
-			complete &= chain_keeps(keeper, ifa, offsetof(struct in_ifaddr, ifa_next));
-	}
-#if IS_ENABLED(CONFIG_IPV6)
-	if (GET(in6_dev, &dev->ip6_ptr) && in6_dev) {
-		words_keep(keeper, (const void *const *)in6_dev, WORDS(*in6_dev));
-		complete &= list_keeps(keeper, &in6_dev->addr_list);
-		if (GET(ifa, (const void *const *)&in6_dev->mc_list))
-			complete &= chain_keeps(keeper, ifa, offsetof(struct ifmcaddr6, next));
-	}
-#endif
-	return complete;
+	return addresses_keep(keeper, dev) && addresses6_keep(keeper, dev);
 }
 
 static bool devices_keep(struct keeper *keeper, const struct net *net)

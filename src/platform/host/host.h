@@ -21,8 +21,8 @@ void set_namespace(const void *ns); // what current_namespace() says in this thr
 // What the task of this thread is doing, for what a bound may refuse it.
 void set_task(bool must_succeed, bool io_scope, bool page_fault);
 void set_loads(bool loads); // bc_loading() is the caller's
-unsigned long sections(); // nesting depth of this thread's PreemptOff sections
-unsigned long locks();	  // that this thread holds: one at most
+unsigned long sections();   // nesting depth of this thread's PreemptOff sections
+unsigned long locks();	    // that this thread holds: one at most
 // Threads give way to one another at random, so that races have a chance: at each step, i.e. where the core calls the
 // platform or writes what CPUs share.
 void jitter(bool on);
