@@ -112,7 +112,7 @@ struct Container {
 	Atomic<u8> dismissed;
 	Books books; // the last self-check's: its own, with the worker's mutex
 	u64 born_ms;
-	u64 settled_ms;	    // of the last change of state
+	u64 settled_ms; // of the last change of state
 
 	// The worker's own, while settling.
 	bool tasks_gone;

@@ -20,7 +20,7 @@ trap cleanup EXIT
 does() {
 	: >"$out"
 	start_container --out "$out" -- "$@" || return
-	poll 60 grep -q done "$out" || fail "it has not done it"
+	poll 60 grep -q 'done' "$out" || fail "it has not done it"
 }
 
 # The host has looked at the file, so that its inode is cached, and has not written to it.
