@@ -130,7 +130,7 @@ time.sleep(1000)" "$(container_column "$CONTAINER_ID" init)" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " newseg "$file" || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -ne 0 ] || gone
+	[ "$status" -eq 0 ] && gone
 }
 
 # ... or has it open.
@@ -155,7 +155,7 @@ time.sleep(1000)" "$(container_column "$CONTAINER_ID" init)" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$holder,comm=python3,fd=" newque "$text" do_mq_timedsend || status=1
 	kill "$holder"
 	wait "$holder"
-	[ "$status" -ne 0 ] || gone
+	[ "$status" -eq 0 ] && gone
 }
 
 messages() {
@@ -220,7 +220,7 @@ time.sleep(1000)" 5>&- &
 	kill "$parent"
 	wait "$parent"
 	ipcrm -S "$key"
-	[ "$status" -ne 0 ] || gone
+	[ "$status" -eq 0 ] && gone
 }
 
 posix_queue() {
@@ -285,7 +285,7 @@ $map_file" /dev/shm/left-behind 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " __d_alloc shmem_alloc_inode || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -ne 0 ] || gone
+	[ "$status" -eq 0 ] && gone
 }
 
 # Of a file system, and an overlay on it, that the container itself has mounted: they live as long.
@@ -306,7 +306,7 @@ $map_file" "/proc/$(container_column "$CONTAINER_ID" init)/root$path" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " alloc_vfsmnt shmem_alloc_inode || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -ne 0 ] || gone
+	[ "$status" -eq 0 ] && gone
 }
 
 # lost_beside PROGRAM: among what that leaves, one object that nobody has. It alone is a leak, and stays one when the rest goes.
