@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The walks of holders.c, keepers.c, ksm.c, memtypes.c, terminals.c, keyrings.c, ipc.c and netns.c: whom they tell of what they find, and how long
- * they may go on. Each is false where a change or its length ended it before its end. All sleep.
+ * The walks of holders.c, keepers.c and of the files below: whom they tell of what they find, and how long they may go on. Each is
+ * false where a change or its length ended it before its end. All sleep.
  */
 #ifndef BC_KEEPER_H
 #define BC_KEEPER_H
@@ -88,6 +88,10 @@ bool memtypes_keep(struct keeper *keeper);
 /* ksm.c */
 void bc_ksm_init(void);
 bool ksm_keeps(struct keeper *keeper);
+
+/* cgroups.c */
+void bc_cgroups_init(void);
+bool cgroups_keep(struct keeper *keeper);
 
 /* terminals.c; of an open one, which whoever calls holds, both ends */
 void bc_terminals_init(void);

@@ -60,6 +60,7 @@ void bc_keepers_init(void)
 	bc_ksm_init();
 	bc_memtypes_init();
 	bc_ipc_init();
+	bc_cgroups_init();
 	bc_terminals_init();
 }
 
@@ -406,6 +407,7 @@ bool bc_keepers(bc_holder_found found, void *context)
 	complete &= memtypes_keep(&keeper);
 	complete &= ksm_keeps(&keeper);
 	complete &= ipc_keeps(&keeper);
+	complete &= cgroups_keep(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
 	return terminals_keep(&keeper) && complete;

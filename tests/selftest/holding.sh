@@ -37,11 +37,15 @@ nothing_but_held() {
 	return "$status"
 }
 
-# expect_kept SITE WHOM: it is held, and the report says of that site by whom; nothing has leaked.
+# expect_kept [SITE WHOM]...: it is held, and the report says of each site by whom; nothing has leaked.
 expect_kept() {
 	local status=0
 	nothing_but_held || status=1
-	expect_match "who has what $1 made" "$2" "$(awk -v site=" $1[+]" '$1 == "held" && $0 ~ site' "$proc/$CONTAINER_ID/leaks")" || status=1
+	while [ $# -gt 0 ]; do
+		expect_match "who has what $1 made" "$2" \
+			"$(awk -v site=" $1[+]" '$1 == "held" && $0 ~ site' "$proc/$CONTAINER_ID/leaks")" || status=1
+		shift 2
+	done
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	return "$status"
 }

@@ -12,8 +12,8 @@ cd "$(dirname "$0")" || exit 1
 # for a small machine, runtimes, which needs their packages, own_faults, for a debug kernel, cold, for one with KFENCE on, smoke, which says less,
 # and load, which soak runs.
 all=(clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
-	limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use left_behind host_network borders readers beanctl fail_nth
-	sandboxes since_load limits_default exhausted cpus neighbours load_unload locked_down)
+	limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use left_behind host_network cgroups borders
+	readers beanctl fail_nth sandboxes since_load limits_default exhausted cpus neighbours load_unload locked_down)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 passed=0 failed=0 skipped=0

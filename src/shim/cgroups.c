@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What cgroups keep in the name of whoever made them, or was the first to need it. A cgroup that has been removed lives on as long
+ * as something is charged to it: page cache, what was swapped out. It stays linked below its parent until then, and so does each
+ * controller's part of it (kernel/cgroup/cgroup.c, css_release_work_fn()). What they point to goes with them.
+ *
+ * What a removed memory cgroup's objects were charged to (struct obj_cgroup) is its parent's from then on: mm/memcontrol.c,
+ * memcg_reparent_objcgs().
+ */
+#include <linux/cgroup-defs.h>
+#include <linux/memcontrol.h>
+#include <linux/nodemask.h>
+#include <linux/shrinker.h>
+
+#include "keeper.h"
+
+#ifdef CONFIG_CGROUPS
+
+/* kernel/cgroup/cgroup-internal.h, 6.1 and 6.12 */
+struct cgrp_cset_link {
+	struct cgroup *cgrp;
+	struct css_set *cset;
+	struct list_head cset_link, cgrp_link;
+};
+
+typedef bool state_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css);
+
+static const struct list_head *hierarchies;
+static const struct css_set *first_set; /* has each controller's root */
+
+void bc_cgroups_init(void)
+{
+	hierarchies = (const void *)bc_lookup("cgroup_roots");
+	first_set = (const void *)bc_lookup("init_css_set");
+}
+
+/* ---- down a tree */
+
+/* What follows in a list of the parent's: after its head, or a child's place in it. NULL after the last. */
+static bool next_below(const struct cgroup_subsys_state *parent, const struct list_head *node,
+		       const struct cgroup_subsys_state **below)
+{
+	const struct cgroup_subsys_state *above;
+	const struct list_head *next;
+
+	*below = NULL;
+	if (!next_of_list(node, &next))
+		return false;
+	if (next == &parent->children)
+		return true;
+	*below = list_entry(next, struct cgroup_subsys_state, sibling);
+	return GET(above, &(*below)->parent) && above == parent;
+}
+
+/* Those below first: what is moved meanwhile is moved up. */
+static bool tree_keeps(struct keeper *keeper, const struct cgroup_subsys_state *root, state_keeps *state)
+{
+	const struct cgroup_subsys_state *css = root, *parent, *below;
+
+	for (;;) {
+		if (!step(keeper) || !next_below(css, &css->children, &below))
+			return false;
+		while (!below) {
+			if (!state(keeper, css))
+				return false;
+			if (css == root)
+				return true;
+			if (!step(keeper) || !GET(parent, &css->parent) || !parent || !next_below(parent, &css->sibling, &below))
+				return false;
+			css = parent;
+		}
+		css = below;
+	}
+}
+
+/* ---- a cgroup, and the sets of controllers that its tasks have, of whom the first has made it */
+
+static bool sets_keep(struct keeper *keeper, const struct cgroup *cgroup)
+{
+	const struct list_head *node, *next;
+	struct cgrp_cset_link copy;
+
+	if (!GET(node, &cgroup->cset_links.next))
+		return false;
+	for (; node != &cgroup->cset_links; node = next) {
+		const struct cgrp_cset_link *link = list_entry(node, struct cgrp_cset_link, cset_link);
+
+		if (!step(keeper) || !next_of_list(node, &next) || !GET(copy, link) || copy.cgrp != cgroup)
+			return false;
+		keeps(keeper, link);
+		keeps(keeper, copy.cset);
+	}
+	return true;
+}
+
+static bool cgroup_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
+{
+	keeps(keeper, css);
+	return sets_keep(keeper, container_of(css, struct cgroup, self));
+}
+
+/* The default hierarchy, and those of version 1, which stay as long as a cgroup is in them. */
+static bool hierarchies_keep(struct keeper *keeper)
+{
+	const struct list_head *node, *next;
+	bool complete = true;
+
+	if (!hierarchies || !GET(node, &hierarchies->next))
+		return true;
+	for (; node != hierarchies; node = next) {
+		if (!step(keeper) || !next_of_list(node, &next))
+			return false;
+		complete &= tree_keeps(keeper, &list_entry(node, struct cgroup_root, root_list)->cgrp.self, cgroup_keeps);
+	}
+	return complete;
+}
+
+/* ---- a controller's part of it */
+
+static bool part_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
+{
+	keeps(keeper, css);
+	return true;
+}
+
+#ifdef CONFIG_MEMCG
+
+#if BC_KERNEL_6_12
+
+static void units_keep(struct keeper *keeper, const struct shrinker_info *info)
+{
+	const struct shrinker_info_unit *unit;
+	int i, count;
+
+	if (!GET(count, &info->map_nr_max))
+		return;
+	for (i = 0; i < count / SHRINKER_UNIT_BITS && step(keeper) && GET(unit, &info->unit[i]); i++)
+		keeps(keeper, unit);
+}
+
+#else
+
+static void units_keep(struct keeper *keeper, const struct shrinker_info *info)
+{
+}
+
+#endif
+
+/* One more shrinker than there was room for makes a new one for all memory cgroups: expand_shrinker_info(). */
+static void shrinkers_keep(struct keeper *keeper, const struct mem_cgroup *memcg)
+{
+	const struct mem_cgroup_per_node *node;
+	const struct shrinker_info *info;
+	int nid;
+
+	for_each_node(nid) {
+		if (!GET(node, &memcg->nodeinfo[nid]) || !node)
+			continue;
+		if (!GET(info, (const struct shrinker_info *const *)&node->shrinker_info) || !info)
+			continue;
+		keeps(keeper, info);
+		keeps_area(keeper, info);
+		units_keep(keeper, info);
+	}
+}
+
+#if BC_KERNEL_6_12 || defined(CONFIG_MEMCG_KMEM)
+
+/* Its own, and those of its removed children. When it is removed itself it has neither, but its list is not emptied. */
+static bool charged_keep(struct keeper *keeper, const struct mem_cgroup *memcg)
+{
+	const struct cgroup_subsys_state *parent;
+	const struct list_head *node, *next;
+	const struct obj_cgroup *own;
+	const struct mem_cgroup *back;
+
+	if (!GET(node, &memcg->objcg_list.next) || !GET(own, (const struct obj_cgroup *const *)&memcg->objcg) ||
+	    !GET(parent, &memcg->css.parent))
+		return false;
+	keeps(keeper, own);
+	if (!own && parent)
+		return true;
+	for (; node != &memcg->objcg_list; node = next) {
+		const struct obj_cgroup *charged = list_entry(node, struct obj_cgroup, list);
+
+		if (!step(keeper) || !next_of_list(node, &next) || !GET(back, &charged->memcg) || back != memcg)
+			return false;
+		keeps(keeper, charged);
+	}
+	return true;
+}
+
+#else
+
+static bool charged_keep(struct keeper *keeper, const struct mem_cgroup *memcg)
+{
+	return true;
+}
+
+#endif
+
+static bool memory_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
+{
+	const struct mem_cgroup *memcg = container_of(css, struct mem_cgroup, css);
+
+	keeps(keeper, memcg);
+	shrinkers_keep(keeper, memcg);
+	return charged_keep(keeper, memcg);
+}
+
+#endif
+
+static bool controller_keeps(struct keeper *keeper, int id)
+{
+	const struct cgroup_subsys_state *root;
+
+	keeper->steps = 0;
+	keeper->holder.by = "cgroup";
+	if (!GET(root, &first_set->subsys[id]) || !root)
+		return true;
+#ifdef CONFIG_MEMCG
+	if (id == memory_cgrp_id) {
+		keeper->holder.by = "memcg";
+		return tree_keeps(keeper, root, memory_keeps);
+	}
+#endif
+	return tree_keeps(keeper, root, part_keeps);
+}
+
+bool cgroups_keep(struct keeper *keeper)
+{
+	bool complete;
+	int id;
+
+	keeper->steps = 0;
+	keeper->holder.by = "cgroup";
+	complete = hierarchies_keep(keeper);
+	for (id = 0; first_set && id < CGROUP_SUBSYS_COUNT; id++)
+		complete &= controller_keeps(keeper, id);
+	return complete;
+}
+
+#else
+
+void bc_cgroups_init(void)
+{
+}
+
+bool cgroups_keep(struct keeper *keeper)
+{
+	return true;
+}
+
+#endif
