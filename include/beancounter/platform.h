@@ -162,6 +162,7 @@ enum bc_probe {
 	BC_PROBE_KTHREAD,     /* is it the name of a kernel thread that lives? */
 	BC_PROBE_LOOP_WORKER, /* struct loop_worker: idle, its device's timer frees it? */
 	BC_PROBE_WRITEBACK,   /* struct bdi_writeback: in the list of its device, or of those to be cleaned up? */
+	BC_PROBE_BLKCG,	      /* struct blkcg_gq: in its device's list and in its cgroup's? */
 	BC_PROBE_POLICY,      /* struct aa_profile: in its name space's list? */
 	BC_PROBE_MOUNTED,     /* struct super_block: in the list of those that there are? */
 	BC_PROBE_MOUNT,	      /* struct mount: in the mount namespace of a living task? text names one */

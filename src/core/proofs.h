@@ -39,6 +39,7 @@ enum class Proof : u8 {
 	kthread,
 	loop,
 	writeback,
+	blkcg,
 	policy,
 	rb,
 	extent_state,
@@ -113,9 +114,10 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::kthread, BC_PROBE_KTHREAD},				    // a living kernel thread's
     {Proof::loop, BC_PROBE_LOOP_WORKER},			    // in its device's list of idle ones
     {Proof::writeback, BC_PROBE_WRITEBACK, By::state, Owns::yes}, // in its device's list; has its counter's other half
-    {Proof::policy, BC_PROBE_POLICY, By::state, Owns::yes},	  // in its name space's list
-    {Proof::rb, BC_PROBE_RB},					  // its parent in a tree points to it
-    {Proof::extent_state, BC_PROBE_EXTENT_STATE},		  // the same
+    {Proof::blkcg, BC_PROBE_BLKCG, By::state, Owns::yes},   // in both lists; has its count and its policies' parts
+    {Proof::policy, BC_PROBE_POLICY, By::state, Owns::yes}, // in its name space's list
+    {Proof::rb, BC_PROBE_RB},				    // its parent in a tree points to it
+    {Proof::extent_state, BC_PROBE_EXTENT_STATE},	    // the same
     {Proof::extent_buffer, BC_PROBE_EXTENT_BUFFER, By::references},   // no reference but its pages'
     {Proof::block_group, BC_PROBE_BLOCK_GROUP},			      // in the tree of all
     {Proof::caching, BC_PROBE_CACHING},				      // in the list

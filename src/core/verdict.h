@@ -83,6 +83,8 @@ inline constexpr ClassRow kClasses[] = {
     {"writeback", "cgwb_create", "", Verdict::cached, Proof::writeback, 0,
      "what a cgroup has to write to a device: until the cgroup's inodes have been given to another"},
     {"writeback", "wb_get_create", "", Verdict::cached, Proof::writeback, 0, "the same, where it is inlined"},
+    {"blkcg", "blkg_alloc", "", Verdict::cached, Proof::blkcg, 0,
+     "what a cgroup has for a block device, made by the first to read or write there in it or in one below"},
     {"policy", "aa_alloc_profile", "", Verdict::held, Proof::policy, 0,
      "an AppArmor profile that was loaded is the machine's, until somebody removes it"},
     {"free-space", "__btrfs_add_free_space", "", Verdict::cached, Proof::rb, 0,

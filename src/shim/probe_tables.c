@@ -223,6 +223,19 @@ struct aa_policy {
 	struct list_head list;
 };
 
+/* block/blk-cgroup.h: what it begins with */
+struct blkcg_gq {
+	const void *queue;
+	struct list_head q_node;
+	struct hlist_node blkcg_node;
+};
+
+/* When its cgroup or its device goes it is taken out of the second, by 6.1 out of both: blkg_destroy(). */
+static bool is_block_group(const struct blkcg_gq *group)
+{
+	return is_listed(&group->q_node) && is_hashed(&group->blkcg_node);
+}
+
 bool bc_probe_table(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
 	switch (what) {
@@ -249,6 +262,8 @@ bool bc_probe_table(enum bc_probe what, const void *object, u32 size, struct bc_
 		return is_listed(&((const struct loop_worker *)object)->idle_list);
 	case BC_PROBE_WRITEBACK:
 		return is_writeback(object);
+	case BC_PROBE_BLKCG:
+		return is_block_group(object);
 	case BC_PROBE_POLICY:
 		return is_listed(&((const struct aa_policy *)object)->list);
 	case BC_PROBE_MOUNTED:

@@ -93,6 +93,26 @@ assert not any(mount(b"many", sys.argv[1].encode(), b"tmpfs", 0, None) for i in 
 	expect_kept '[a-z_]*shrinker[a-z_]*' by=memcg
 }
 
+# What a slice that stays has for a device was made by the first container in it that wrote there.
+device() {
+	local status=0
+	modprobe -q brd rd_nr=1 rd_size=4096 || skip "no module brd" || return
+	delegate || return
+	grep -qw io "$delegated/cgroup.subtree_control" || status=$SKIP skip_reason="no io controller"
+	[ "$status" -ne 0 ] || device_written || status=1
+	take_back
+	rmmod brd
+	[ "$status" -ne 0 ] || becomes_clean && return "$status"
+}
+
+device_written() {
+	run_container -- sh -c "mkdir $delegated/made &&
+		$(in_cgroup made 'dd if=/dev/zero of=/dev/ram0 bs=4096 count=1 oflag=direct 2>/dev/null') && rmdir $delegated/made" || return
+	echo 1 >/proc/sys/vm/drop_caches # dd itself
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean || return
+	expect_match "what is kept for the device" blkcg "$(column "$proc/$CONTAINER_ID/leaks" class verdict=cached)"
+}
+
 lost_nevertheless() {
 	local status=0
 	delegate && run_container -- sh -c "echo 100 >/proc/leak_one; $write_and_remove" || return
@@ -110,14 +130,15 @@ need_programs
 need_loaded leak_one
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-# Its name is not to be the cgroup's.
-head -c 1 /dev/zero >/dev/null
+# The names of these are not to be the cgroup's.
+dd if=/dev/zero bs=4096 count=1 2>/dev/null | head -c 1 >/dev/null
 mkdir "$shared" && mount -t tmpfs cgroups "$shared" || exit 1
-ktap_plan 5
+ktap_plan 6
 ktap_test "a removed cgroup with page cache of a file that stays" page_cache
 ktap_test "a removed cgroup with objects that stay" objects
 ktap_test "a cgroup that a task of the host's has joined" joined
 ktap_test "more shrinkers than there was room for" shrinkers
+ktap_test "what a cgroup that stays has for a device" device
 ktap_test "beside a removed cgroup a lost object is leaked" lost_nevertheless
 umount "$shared" && rmdir "$shared"
 unload_test_module leak_one
