@@ -359,6 +359,7 @@ command -v python3 >/dev/null || ktap_skip_all "no python3"
 [ -e /proc/sysvipc/shm ] || ktap_skip_all "the kernel has no System V IPC"
 need_loaded leak_one
 warm_up
+python3 -c "$calls" # what it is started from, too
 ktap_plan 20
 left_test "a segment of System V, with pages" segment
 left_test "... that a user has locked" locked_segment
