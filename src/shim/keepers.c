@@ -9,6 +9,7 @@
 #include <linux/kernfs.h>
 #include <linux/kexec.h>
 #include <linux/magic.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/shmem_fs.h>
@@ -265,6 +266,37 @@ static void forks_keep(struct keeper *keeper, const struct inode *inode)
 	}
 }
 
+#if defined(CONFIG_NUMA) && defined(CONFIG_SHMEM)
+
+/* Of a tmpfs file or a segment, whoever has it mapped. */
+static bool policies_keep(struct keeper *keeper, const struct shmem_inode_info *info)
+{
+	const struct mempolicy *policy;
+	const struct rb_node *node;
+
+	if (!GET(node, &info->policy.root.rb_node))
+		return false;
+	for (node = node ? leftmost_in_tree(node) : NULL; node; ) {
+		const struct sp_node *range = rb_entry(node, struct sp_node, nd);
+
+		keeps(keeper, range);
+		if (GET(policy, &range->policy))
+			keeps(keeper, policy);
+		if (!step(keeper) || !next_in_tree(node, &node))
+			return false;
+	}
+	return true;
+}
+
+#else
+
+static bool policies_keep(struct keeper *keeper, const struct shmem_inode_info *info)
+{
+	return true;
+}
+
+#endif
+
 static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum file_system kind)
 {
 	const void *const *const places[] = {
@@ -285,7 +317,8 @@ static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum f
 	}
 	if (kind == XFS)
 		forks_keep(keeper, inode);
-	return kind != TMPFS || xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs);
+	return kind != TMPFS || (xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs) &&
+				 policies_keep(keeper, SHMEM_I((struct inode *)inode)));
 }
 
 static bool inodes_keep(struct keeper *keeper, const struct super_block *sb, enum file_system kind)

@@ -37,20 +37,24 @@ journal() {
 	expect_excused ext4-journal
 }
 
-# An ACL, and extended attributes, of a file of the host's.
+# An ACL, extended attributes and a policy, of a file of the host's.
 attributes() {
 	local status=0
-	mkdir -p "$folder/acl" && mount -t tmpfs first "$folder/acl" && touch "$folder/acl/file" || return
-	run_container -- python3 -c 'import os, struct, sys
+	mkdir -p "$folder/acl" && mount -t tmpfs first "$folder/acl" && truncate -s 64K "$folder/acl/file" || return
+	run_container -- python3 -c 'import ctypes, mmap, os, struct, sys
+with open(sys.argv[1], "r+b") as file:
+    m = mmap.mmap(file.fileno(), 0)
+call = ctypes.CDLL(None, use_errno=True).syscall
+memory = ctypes.addressof(ctypes.c_char.from_buffer(m))
+assert call(237, ctypes.c_ulong(memory), ctypes.c_ulong(8192), 2, ctypes.byref(ctypes.c_ulong(1)), ctypes.c_ulong(64), 0) == 0 # mbind()
 acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in ((1, 6, 2**32-1), (2, 6, 4711), (4, 4, 2**32-1), (16, 6, 2**32-1), (32, 4, 2**32-1)))
 os.setxattr(sys.argv[1], "system.posix_acl_access", acl)
 for i in range(5):
     os.setxattr(sys.argv[1], f"trusted.first{i}", b"mine" * 20)' "$folder/acl/file" || return
 	expect_kept '(posix_acl_alloc|posix_acl_from_xattr|set_posix_acl|posix_acl_clone)' by=inode || status=1
-	expect_kept simple_xattr_alloc by=inode || status=1
+	expect_kept simple_xattr_alloc by=inode sp_alloc by=inode || status=1
 	umount "$folder/acl" || return
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 python_watch='import ctypes
@@ -77,8 +81,7 @@ have(watch(sys.argv[1]))" "$folder/watched" || return
 	kill_container
 	expect_kept '(fsnotify_attach_connector_to_object|fsnotify_add_mark_locked)' by=inode || status=1
 	let_go
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 # All who have a file of sysfs open share what describes that.
@@ -89,8 +92,7 @@ open_node() {
 	kill_container
 	expect_kept '(kernfs_fop_open|kernfs_get_open_node)' by=sysfs || status=1
 	let_go
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 # Of a cgroup of the host's, which has one of the host's.
@@ -103,8 +105,7 @@ for i in range(3):
     os.setxattr(sys.argv[1], f"trusted.first{i}", b"mine" * 20)' "$cgroup" || return
 	expect_kept simple_xattr_alloc by=cgroupfs || status=1
 	rmdir "$cgroup" || return
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 # A datagram to nobody, and a connection, in the host's network namespace, which live on in conntrack for half a minute and longer.
@@ -138,8 +139,7 @@ time.sleep(1000)' || return
 	expect_kept __ksm_enter by=ksm || status=1
 	expect_kept __anon_vma_prepare by=ksm || status=1
 	echo 2 >$ksm/run && echo 0 >$ksm/run || return # all is as it was
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 shared_by_ksmd() { [ "$(cat /sys/kernel/mm/ksm/pages_sharing)" -gt 500 ]; }
 

@@ -23,8 +23,7 @@ expect_held() {
 	expect "who holds $1" "pid=$holder,comm=python3,fd=7" "$details" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	let_go
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 pidfd() {
@@ -385,8 +384,7 @@ have(sockets[0].detach())" || return
 	kill_container
 	expect_kept '(alloc_new_pack|bpf_prog_pack_alloc)' by=bpf || status=1
 	let_go
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 need_module

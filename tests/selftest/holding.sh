@@ -52,6 +52,12 @@ expect_kept() {
 
 is_clean() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
 
+# When whoever held it has let go.
+becomes_clean() {
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID"
+}
+
 # expect_excused CLASS...: clean, and that is what was handed over.
 expect_excused() {
 	local class status=0

@@ -16,8 +16,7 @@ leaves() {
 	expect_match "who has it" 'by=netns' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	sh -ec "$2" || return
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || { cat "$proc/$CONTAINER_ID/leaks" && return 1; }
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
 
 devices() {
