@@ -241,6 +241,8 @@ static bool routes6_keep(struct keeper *keeper, const struct net *net)
 
 /* ---- rules */
 
+#ifdef CONFIG_FIB_RULES
+
 static bool rules_keep(struct keeper *keeper, const struct net *net)
 {
 	const struct list_head *node, *next;
@@ -253,6 +255,15 @@ static bool rules_keep(struct keeper *keeper, const struct net *net)
 	}
 	return false;
 }
+
+#else /* the list is there, and nobody has made it one */
+
+static bool rules_keep(struct keeper *keeper, const struct net *net)
+{
+	return true;
+}
+
+#endif
 
 /* ---- nftables and iptables: what their modules have of a namespace is at a number of its own */
 

@@ -98,7 +98,7 @@ device() {
 	local status=0
 	modprobe -q brd rd_nr=1 rd_size=4096 || skip "no module brd" || return
 	delegate || return
-	grep -qw io "$delegated/cgroup.subtree_control" || status=$SKIP skip_reason="no io controller"
+	grep -qw io "$delegated/cgroup.subtree_control" || skip "no io controller" || status=$?
 	[ "$status" -ne 0 ] || device_written || status=1
 	take_back
 	rmmod brd
