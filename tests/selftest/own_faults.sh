@@ -74,15 +74,15 @@ nothing_there() {
 # Each allocation of the module's init, and of what it calls, refused once: it fails and leaves nothing, or does without.
 insmod_walk() {
 	local nth answer without=0 failed=0
-	rmmod beancounter || return
+	rmmod beancounter || fail "rmmod: status $?" || return
 	[ -z "$by_stack" ] || within do_one_initcall || return
 	for ((nth = from;; nth += step)); do
-		answer=$("$programs/insmod_nth" "$nth" "$module") || return
+		answer=$("$programs/insmod_nth" "$nth" "$module") || fail "allocation $nth: insmod_nth: status $?, $answer" || return
 		case $answer in
 		"loaded whole") break ;;
 		"loaded injected")
 			without=$((without + 1))
-			rmmod beancounter || return
+			rmmod beancounter || fail "allocation $nth: rmmod: status $?" || return
 			;;
 		*" injected") failed=$((failed + 1)) ;;
 		*) fail "allocation $nth: $answer" || return ;;

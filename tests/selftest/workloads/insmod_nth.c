@@ -29,8 +29,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	error = syscall(SYS_finit_module, file, argc > 3 ? argv[3] : "", 0) ? errno : 0;
-	if (pread(nth, left, sizeof(left) - 1, 0) < 0 || pwrite(nth, "0", 1, 0) < 0)
+	if (pread(nth, left, sizeof(left) - 1, 0) < 0 || pwrite(nth, "0", 1, 0) < 0) {
+		perror("/proc/self/fail-nth");
 		return 2;
+	}
 	printf("%s %s\n", error ? strerrorname_np(error) : "loaded", atoi(left) ? "whole" : "injected");
 	return 0;
 }
