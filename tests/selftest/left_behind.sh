@@ -152,7 +152,7 @@ time.sleep(1000)" "$(container_column "$CONTAINER_ID" init)" 5>&- &
 	holder=$!
 	poll 30 test -e /tmp/left-behind.open || fail "it is not open" || status=1
 	kill_container
-	[ "$status" -ne 0 ] || kept "[ ]pid=$holder,comm=python3,fd=" newque "$text" do_mq_timedsend || status=1
+	[ "$status" -ne 0 ] || kept "[ ]pid=$holder,comm=python3,fd=" newque "$text" '(do_mq_timedsend|__x64_sys_mq_timedsend)' || status=1
 	kill "$holder"
 	wait "$holder"
 	[ "$status" -eq 0 ] && gone
@@ -225,7 +225,7 @@ time.sleep(1000)" 5>&- &
 
 posix_queue() {
 	leave 'send(open_queue(0o100), 10, 5000, 8192)' || return
-	kept "$in_namespace" '(mqueue_alloc_inode|alloc_inode)' do_mq_timedsend "$text" || return
+	kept "$in_namespace" '(mqueue_alloc_inode|alloc_inode)' '(do_mq_timedsend|__x64_sys_mq_timedsend)' "$text" || return
 	python3 -c "$calls
 call(libc.mq_unlink, queue)" && gone
 }
@@ -234,7 +234,7 @@ posix_queue_of_others() {
 	python3 -c "$calls
 send(open_queue(0o100), 1)" || return
 	leave 'send(open_queue(0), 10, 5000, 8192)' || return
-	kept "$in_namespace" do_mq_timedsend "$text" || return
+	kept "$in_namespace" '(do_mq_timedsend|__x64_sys_mq_timedsend)' "$text" || return
 	python3 -c "$calls
 receive(open_queue(0), 4)" && gone || return
 	# Who receives puts a node by, for the next message.
