@@ -24,7 +24,6 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/skbuff.h>
-#include <linux/xarray.h>
 #include <linux/udp.h>
 #include <net/af_unix.h>
 #include <net/inet_connection_sock.h>
@@ -39,7 +38,7 @@ struct search {
 	struct keeper keeper;
 	struct bc_keyrings keyrings;
 	const void *ipc_ns; /* that was looked at last */
-	struct xarray nets; /* those that were looked at */
+	struct bc_netns nets;
 	bool complete; /* every list so far was walked to its end */
 };
 
@@ -468,7 +467,7 @@ bool bc_holders(bc_holder_found found, void *context)
 	struct task_struct *task;
 	int nr = 1;
 
-	xa_init(&search.nets);
+	bc_netns_begin(&search.nets);
 	while ((task = next_task_from(&nr))) {
 		task_refers(&search, task);
 		if (has_own_files(task))
@@ -479,6 +478,6 @@ bool bc_holders(bc_holder_found found, void *context)
 		put_task_struct(task);
 		cond_resched();
 	}
-	xa_destroy(&search.nets);
+	bc_netns_end(&search.nets);
 	return bc_keepers(found, context) && search.complete;
 }

@@ -365,26 +365,12 @@ static void posix_init(void)
 }
 
 /* A node for each priority that messages have. */
-static bool priorities_keep(struct keeper *keeper, const struct rb_root *tree)
+static bool priority_keeps(struct keeper *keeper, const struct rb_node *node)
 {
-	const struct rb_node *node, *next;
+	const struct posix_msg_tree_node *priority = rb_entry(node, struct posix_msg_tree_node, rb_node);
 
-	if (!GET(node, &tree->rb_node))
-		return false;
-	if (!node)
-		return true;
-	for (node = leftmost_in_tree(node); node; node = next) {
-		const struct posix_msg_tree_node *priority = rb_entry(node, struct posix_msg_tree_node, rb_node);
-
-		if (!step(keeper))
-			return false;
-		keeps(keeper, priority);
-		if (!messages_keep(keeper, &priority->msg_list) || !next_in_tree(node, &next))
-			return false;
-		if (!next)
-			return true;
-	}
-	return false;
+	keeps(keeper, priority);
+	return messages_keep(keeper, &priority->msg_list);
 }
 
 static bool posix_queue_keeps(struct keeper *keeper, const struct inode *inode)
@@ -406,7 +392,7 @@ static bool posix_queue_keeps(struct keeper *keeper, const struct inode *inode)
 	    !keeps_at(keeper, &info->notify_cookie) || !ucounts_at(keeper, &info->ucounts))
 		return false;
 	for (tries = 0; tries < TRIES; tries++) {
-		if (priorities_keep(keeper, &info->msg_tree))
+		if (each_in_tree(keeper, &info->msg_tree, priority_keeps))
 			return true;
 	}
 	return false;

@@ -10,13 +10,13 @@
 #include <linux/fs.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/xarray.h>
 
 #include "nofault.h"
 #include "shim.h"
 
 struct ipc_namespace;
 struct net;
-struct xarray;
 
 #define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
 
@@ -65,11 +65,11 @@ static inline bool list_keeps(struct keeper *keeper, const struct list_head *lis
 	return false;
 }
 
-/* NULL where that cannot be told. */
-const struct rb_node *leftmost_in_tree(const struct rb_node *node);
-
 /* NULL after the last. */
 bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
+
+/* The walk of a tree, from its leftmost node on. */
+bool each_in_tree(struct keeper *keeper, const struct rb_root *tree, bool (*visit)(struct keeper *keeper, const struct rb_node *node));
 
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
@@ -128,7 +128,13 @@ static inline bool bc_ipc_file_refers(const struct file *file, const void **last
 }
 #endif
 
-/* netns.c: a living task's, but for those that were looked at */
-bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *keeper);
+/* netns.c: a living task's, but for those that this search has looked at */
+struct bc_netns {
+	struct xarray seen;
+	const unsigned int *nft, *xt; /* where nftables and iptables have their number */
+};
+void bc_netns_begin(struct bc_netns *search);
+bool bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper);
+void bc_netns_end(struct bc_netns *search);
 
 #endif

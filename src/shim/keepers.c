@@ -86,7 +86,8 @@ void words_keep(struct keeper *keeper, const void *const *words, int count)
 
 /* ---- trees */
 
-const struct rb_node *leftmost_in_tree(const struct rb_node *node)
+/* NULL where that cannot be told. */
+static const struct rb_node *leftmost_in_tree(const struct rb_node *node)
 {
 	const struct rb_node *left;
 	int height;
@@ -129,6 +130,23 @@ bool next_in_tree(const struct rb_node *node, const struct rb_node **next)
 	return false;
 }
 
+bool each_in_tree(struct keeper *keeper, const struct rb_root *tree, bool (*visit)(struct keeper *keeper, const struct rb_node *node))
+{
+	const struct rb_node *node, *next;
+
+	if (!GET(node, &tree->rb_node))
+		return false;
+	if (!node)
+		return true;
+	for (node = leftmost_in_tree(node); node; node = next) {
+		if (!step(keeper) || !visit(keeper, node) || !next_in_tree(node, &next))
+			return false;
+		if (!next)
+			return true;
+	}
+	return false;
+}
+
 /* ---- extended attributes in memory: of tmpfs, sysfs and cgroupfs */
 
 static void xattr_keeps(struct keeper *keeper, const struct simple_xattr *xattr)
@@ -140,25 +158,23 @@ static void xattr_keeps(struct keeper *keeper, const struct simple_xattr *xattr)
 		keeps(keeper, name);
 }
 
+#if BC_KERNEL_6_12
+
+static bool xattr_in_tree(struct keeper *keeper, const struct rb_node *node)
+{
+	xattr_keeps(keeper, rb_entry(node, struct simple_xattr, rb_node));
+	return true;
+}
+
 static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
 {
-#if BC_KERNEL_6_12
-	const struct rb_node *node;
+	return each_in_tree(keeper, &xattrs->rb_root, xattr_in_tree);
+}
 
-	if (!GET(node, &xattrs->rb_root.rb_node))
-		return false;
-	if (!node)
-		return true;
-	node = leftmost_in_tree(node);
-	while (node && step(keeper)) {
-		xattr_keeps(keeper, rb_entry(node, struct simple_xattr, rb_node));
-		if (!next_in_tree(node, &node))
-			return false;
-		if (!node)
-			return true;
-	}
-	return false;
 #else
+
+static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
+{
 	const struct list_head *node = &xattrs->head, *next;
 
 	while (step(keeper) && next_of_list(node, &next)) {
@@ -170,8 +186,9 @@ static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattr
 		node = next;
 	}
 	return false;
-#endif
 }
+
+#endif
 
 /* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them, and what all have who have it open */
 
@@ -268,24 +285,21 @@ static void forks_keep(struct keeper *keeper, const struct inode *inode)
 
 #if defined(CONFIG_NUMA) && defined(CONFIG_SHMEM)
 
+static bool policy_keeps(struct keeper *keeper, const struct rb_node *node)
+{
+	const struct sp_node *range = rb_entry(node, struct sp_node, nd);
+	const struct mempolicy *policy;
+
+	keeps(keeper, range);
+	if (GET(policy, &range->policy))
+		keeps(keeper, policy);
+	return true;
+}
+
 /* Of a tmpfs file or a segment, whoever has it mapped. */
 static bool policies_keep(struct keeper *keeper, const struct shmem_inode_info *info)
 {
-	const struct mempolicy *policy;
-	const struct rb_node *node;
-
-	if (!GET(node, &info->policy.root.rb_node))
-		return false;
-	for (node = node ? leftmost_in_tree(node) : NULL; node; ) {
-		const struct sp_node *range = rb_entry(node, struct sp_node, nd);
-
-		keeps(keeper, range);
-		if (GET(policy, &range->policy))
-			keeps(keeper, policy);
-		if (!step(keeper) || !next_in_tree(node, &node))
-			return false;
-	}
-	return true;
+	return each_in_tree(keeper, &info->policy.root, policy_keeps);
 }
 
 #else

@@ -7,7 +7,6 @@
 #include <linux/inetdevice.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter/x_tables.h>
-#include <linux/xarray.h>
 #include <net/fib_rules.h>
 #include <net/if_inet6.h>
 #include <net/ip6_fib.h>
@@ -267,9 +266,8 @@ static bool rules_keep(struct keeper *keeper, const struct net *net)
 
 /* ---- nftables and iptables: what their modules have of a namespace is at a number of its own */
 
-static const void *part_of(const struct net *net, const char *number)
+static const void *part_of(const struct net *net, const unsigned int *id)
 {
-	const unsigned int *id = (const void *)bc_lookup(number);
 	const struct net_generic *parts;
 	unsigned int n, count;
 	const void *part;
@@ -352,12 +350,25 @@ static bool xtables_keep(struct keeper *keeper, const struct list_head *families
 	return true;
 }
 
-bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *keeper)
+/* The modules may come and go: looked up once for each search, not for each namespace. */
+void bc_netns_begin(struct bc_netns *search)
+{
+	xa_init(&search->seen);
+	search->nft = (const void *)bc_lookup("nf_tables_net_id");
+	search->xt = (const void *)bc_lookup("xt_pernet_id");
+}
+
+void bc_netns_end(struct bc_netns *search)
+{
+	xa_destroy(&search->seen);
+}
+
+bool bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper)
 {
 	const void *part;
 	bool complete;
 
-	if (!net || xa_insert(seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
+	if (!net || xa_insert(&search->seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
 		return true;
 	keeper->holder.by = "netns";
 	keeper->steps = 0;
@@ -366,10 +377,10 @@ bool bc_netns_refers(const struct net *net, struct xarray *seen, struct keeper *
 	complete &= routes_keep(keeper, net);
 	complete &= routes6_keep(keeper, net);
 	complete &= rules_keep(keeper, net);
-	part = part_of(net, "nf_tables_net_id");
+	part = part_of(net, search->nft);
 	if (part)
 		complete &= tables_keep(keeper, part);
-	part = part_of(net, "xt_pernet_id");
+	part = part_of(net, search->xt);
 	if (part)
 		complete &= xtables_keep(keeper, part);
 	return complete;
