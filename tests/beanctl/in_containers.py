@@ -10,8 +10,9 @@ import unittest
 from fake_module import FakeModule
 
 BEANCTL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/beanctl")
-# A shell ignores it in what it runs in the background, and what is ignored stays so and cannot be trapped.
+# A shell ignores the one in what it runs in the background, nohup the other, and what is ignored stays so and cannot be trapped.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 LEAK = "leaked 1 128 kmemsize pid alloc_pid+0x2d 12 - - -\n"
 
 
