@@ -6,11 +6,14 @@
 # happened is counted. Afterwards the books are right: of every container the ledger has what the counters say, each is at
 # zero when it has stopped, and nothing was lost.
 #
-#   LOAD_SECONDS   how long, but for two turns of each kind and once every stressor at least (60; 600 is for make soak)
+#   LOAD_SECONDS   how long, but for LOAD_ROUNDS (2) turns of each kind, once every stressor and a refusal of each kind at least (60;
+#                  600 is for make soak)
+#   LOAD_CLASSES   of stress-ng's stressors: os memory network filesystem scheduler, a container each
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
 seconds=${LOAD_SECONDS:-60}
+rounds=${LOAD_ROUNDS:-2}
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
 tracing=/sys/kernel/tracing
 folder=$(mktemp -d /tmp/load.XXXXXX)
@@ -21,7 +24,8 @@ case $KERNEL in
 esac
 
 # What a container may do to itself, of stress-ng's classes: nothing that reaches for the machine (its clock, CPUs, modules).
-classes=(os memory network filesystem scheduler)
+read -ra classes <<<"${LOAD_CLASSES:-os memory network filesystem scheduler}"
+bounded=(kmemsize numproc numfile) # what has to have refused somebody
 declare -A stressors=(
 	[os]="clone fork vfork pipe eventfd epoll timer timerfd sigq mq msg sem-sysv shm-sysv key dup close pty inotify futex seccomp"
 	[memory]="mmap mmapfork mremap madvise memfd shm brk malloc mlock munmap fault"
@@ -104,6 +108,12 @@ set_all_limits() {
 	for class in "${classes[@]}"; do change_limits "$class" || return; done
 }
 
+refusals_of() { # class: each resource and its number
+	local file
+	file=$proc/$(id_of "$1")/resources
+	paste -d ' ' <(column "$file" resource) <(column "$file" failcnt)
+}
+
 # What this instance of the module has counted, before it goes: refusals, and its own losses.
 harvest() {
 	local class id resource count
@@ -112,7 +122,7 @@ harvest() {
 		while read -r resource count; do
 			failed[$class]=$((${failed[$class]-0} + count))
 			failed[$resource]=$((${failed[$resource]-0} + count))
-		done < <(paste -d ' ' <(column "$proc/$id/resources" resource) <(column "$proc/$id/resources" failcnt))
+		done < <(refusals_of "$class")
 		forced[$class]=$((${forced[$class]-0} + $(resource "$id" kmemsize forced)))
 		count=$(column "$proc/$id/refusals" cause | grep -cx 'barrier\|limit')
 		written_down[$class]=$((${written_down[$class]-0} + count))
@@ -175,7 +185,8 @@ with_bpf() {
 	expect "a BPF program on kfree" "attach: EBUSY" "$("$programs/fentry_user" kfree </dev/null)" || return
 	take_away || return
 	sleep 1000 | "$programs/fentry_user" "$allocation" >"$folder/fentry" &
-	poll 30 test -s "$folder/fentry"
+	# It waits for grace periods, as long as the load makes them.
+	poll 300 test -s "$folder/fentry" || fail "no BPF program after 300 s" || return
 	expect "a BPF program" attached "$(cat "$folder/fentry")" || return
 	insmod "$module" 2>/dev/null && fail "loaded beside a BPF program" && return 1
 	dmesg | tail -n 50 | grep -q "beancounter: $allocation: another direct user of ftrace is there" ||
@@ -205,8 +216,21 @@ others_come_and_go() {
 
 another_than() { [ "$(newest_container)" -gt "$1" ]; }
 
+# Of the module that was, and of this one.
+all_have_refused() {
+	local class what resource count
+	local -A now=()
+	for what in "${!failed[@]}"; do now[$what]=${failed[$what]}; done
+	for class in "${classes[@]}"; do
+		while read -r resource count; do
+			now[$class]=$((${now[$class]-0} + count)) now[$resource]=$((${now[$resource]-0} + count))
+		done < <(refusals_of "$class")
+	done
+	for what in "${classes[@]}" "${bounded[@]}"; do [ "${now[$what]-0}" -gt 0 ] || return; done
+}
+
 over() {
-	[ "$SECONDS" -ge "$end" ] && [ "$turn" -ge $((2 * ${#acts[@]})) ] && all_have_worked
+	[ "$SECONDS" -ge "$end" ] && [ "$turn" -ge $((rounds * ${#acts[@]})) ] && all_have_worked && all_have_refused
 }
 
 all_at_once() {
@@ -265,7 +289,7 @@ each_was_at_its_limits() {
 		[ "${failed[$class]-0}" -gt 0 ] || fail "$class: nothing was refused" || status=1
 		[ "${written_down[$class]-0}" -gt 0 ] || fail "$class: no refusal was written down" || status=1
 	done
-	for class in kmemsize numproc numfile; do
+	for class in "${bounded[@]}"; do
 		echo "$class: refused ${failed[$class]-0}"
 		[ "${failed[$class]-0}" -gt 0 ] || fail "$class has refused nobody" || status=1
 	done
@@ -296,12 +320,14 @@ kernel_stacks() {
 # At rest, full. RCU still frees for a while.
 ledger_is_held() {
 	local class id ledger counters status=0
+	[ -e "$proc" ] || fail "the module is not there" || return
 	for class in "${classes[@]}"; do echo 1 >"${cgroups[$class]}/cgroup.freeze" || return; done
 	for class in "${classes[@]}"; do
 		poll 180 is_frozen "${cgroups[$class]}" || fail "$class is not frozen:" "$(kernel_stacks "${cgroups[$class]}")" || return
 	done
 	for class in "${classes[@]}"; do
 		id=$(id_of "$class")
+		[ -n "$id" ] || fail "the container of $class is lost" || return
 		poll 60 same_in_both "$id" ||
 			fail "$class: kmemsize, dcachesize, objects: '$ledger' in the ledger, '$counters' in the counters" || status=1
 		echo "$class: $ledger in both"
@@ -313,6 +339,7 @@ settled_all() { [ -z "$(column "$proc/containers" id state=running)$(column "$pr
 
 at_zero() {
 	local class id leaked status=0 ids=()
+	[ -e "$proc" ] || fail "the module is not there" || return
 	for class in "${classes[@]}"; do
 		ids+=("$(id_of "$class")")
 		echo 0 >"${cgroups[$class]}/cgroup.freeze"

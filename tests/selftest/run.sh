@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 #   run.sh [NAME...]    clean, leak_one, ...; without: all that are for any machine
+#   run.sh --half 1|2   of these: for two machines that take equally long
 #
 # Runs the selftests one after the other on the running kernel, in one boot: what
 # they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
@@ -10,11 +11,20 @@ cd "$(dirname "$0")" || exit 1
 
 # What needs little first; those that load and unload the module last, and at the end what no boot comes back from. Not bombs, which are
 # for a small machine, runtimes, which needs their packages, own_faults, for a debug kernel, cold, for one with KFENCE on, smoke, which says less,
-# and load, which soak runs.
-all=(clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
-	limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use left_behind host_network cgroups borders
-	readers beanctl fail_nth sandboxes since_load limits_default exhausted cpus neighbours load_unload locked_down)
-[ $# -gt 0 ] || set -- "${all[@]}"
+# and load, which has a machine of its own.
+halves=(""
+	"clean hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
+		limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use"
+	"left_behind host_network cgroups borders readers beanctl fail_nth sandboxes
+		since_load limits_default exhausted cpus neighbours load_unload locked_down")
+# shellcheck disable=SC2048,SC2086 # words on purpose
+case ${1-} in
+'') set -- ${halves[*]} ;;
+--half)
+	[[ ${2-} == [12] ]] || { echo "run.sh: --half 1 or 2" >&2 && exit 2; }
+	set -- ${halves[$2]}
+	;;
+esac
 
 passed=0 failed=0 skipped=0
 log=$(mktemp /tmp/selftest.XXXXXX)
