@@ -211,6 +211,7 @@ class Containers
 	bool renumber(Container &c, ContainerId id); // false: taken
 
 	u32 cpus() const { return cpus_; }
+	u32 most() const { return most_ - kFirstIndex; }
 	u32 count() const { return count_.relaxed(); }
 
       private:

@@ -18,11 +18,13 @@ enum class Loss : u8 {
 	containers_lost, // containers without a place of their own
 	clamped,	 // counters that would have gone below zero
 	references_lost, // references of users and ucounts without a place in the table
+	rows_given_up,	 // containers that leaked, or hold something, whose row was needed
 	kCount
 };
 
-inline constexpr const char *kLossNames[] = {"missed",	   "forced",	      "unknown", "reentered",	   "stale",
-					     "sites_lost", "containers_lost", "clamped", "references_lost"};
+inline constexpr const char *kLossNames[] = {"missed",		"forced",	"unknown",	   "reentered",
+					     "stale",		"sites_lost",	"containers_lost", "clamped",
+					     "references_lost", "rows_given_up"};
 static_assert(sizeof(kLossNames) / sizeof(kLossNames[0]) == static_cast<size_t>(Loss::kCount));
 
 class Health

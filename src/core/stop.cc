@@ -38,6 +38,8 @@ constexpr u64 kLookAgainMs = 2000; // is a container far from its bound again?
 constexpr u64 kLogEveryMs = 5000;  // a line about a container's refusals
 
 u64 min(u64 a, u64 b) { return a < b ? a : b; }
+u32 min(u32 a, u32 b) { return a < b ? a : b; }
+u32 max(u32 a, u32 b) { return a > b ? a : b; }
 
 } // namespace
 
@@ -236,6 +238,31 @@ Stopper::Plan Stopper::judge_survivors(Container &c, u64 now, Survivors &survivo
 	return {now + kWatchMs, Wants::nothing};
 }
 
+// What has leaked, or holds something, keeps its row, and anyone can make such ones. They have half of the table:
+// without a row those that run would share one, have its limits and no verdict. The oldest that leaked goes first,
+// dismissed as the administrator would.
+void Stopper::give_up_oldest()
+{
+	const auto keeps_row = [](const Container &c) {
+		return (c.current() == State::leaked || c.current() == State::held) && c.dismissed.relaxed() == 0;
+	};
+	const auto rather = [](const Container &a, const Container &b) {
+		return a.current() == b.current() ? a.settled_ms < b.settled_ms : a.current() == State::leaked;
+	};
+	u32 kept = 0;
+	containers.each([&](Container &c) { kept += keeps_row(c); });
+	for (; kept > max(containers.most() / 2, 1u); --kept) {
+		Container *oldest = nullptr;
+		containers.each([&](Container &c) {
+			if (keeps_row(c) && (oldest == nullptr || rather(c, *oldest)))
+				oldest = &c;
+		});
+		oldest->dismissed.set_relaxed(1);
+		oldest->next_look_ms = 0;
+		health.count(Loss::rows_given_up);
+	}
+}
+
 // True where there is more to do than fits into one round.
 bool Stopper::evict(bc_round &round)
 {
@@ -243,14 +270,14 @@ bool Stopper::evict(bc_round &round)
 		round.face_gone[round.faces_gone++] = face_gone_[i];
 	faces_gone_ = 0;
 
-	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or the administrator
-	// dismisses it.
+	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or it is dismissed.
 	constexpr u32 kMost = sizeof(round.face_gone) / sizeof(round.face_gone[0]);
 	Container *gone[kMost];
 	u32 count = 0;
+	const u32 listed = min(kStoppedKept, max(containers.most() / 2, 1u));
 	u32 kept = 0;
 	containers.each([&](Container &c) { kept += stopped(c.current()); });
-	while (kept > kStoppedKept && round.faces_gone < kMost) {
+	while (kept > listed && round.faces_gone < kMost) {
 		Container *oldest = nullptr;
 		containers.each([&](Container &c) {
 			if (c.current() == State::clean && !switching(c) &&
@@ -270,7 +297,7 @@ bool Stopper::evict(bc_round &round)
 	bc_synchronize_rcu();
 	while (count != 0)
 		containers.destroy(gone[--count]);
-	return kept > kStoppedKept;
+	return kept > listed;
 }
 
 void Stopper::round(bc_round &round)
@@ -282,6 +309,7 @@ void Stopper::round(bc_round &round)
 	drained_ = false;
 
 	bc_ledger.reclaim();
+	give_up_oldest();
 	containers.each([&](Container &c) {
 		if (!c.has_face && (c.has_face = bc_face_add(c.id().value)) == false)
 			next = min(next, now + kSlowLookMs);

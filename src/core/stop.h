@@ -48,6 +48,7 @@ class Stopper
 	Plan watch_survivors(Container &c, u64 now);
 	Plan judge_survivors(Container &c, u64 now, Survivors &survivors); // that have just been looked at
 	void conclude(Container &c, State state, u64 now, const char *worst);
+	void give_up_oldest();
 	bool evict(bc_round &round);
 
 	static constexpr u32 kMostFaces = 64;

@@ -54,6 +54,41 @@ TEST_F(Stop, ALeakedOneIsNotEvicted)
 	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1").size(), 0u);
 }
 
+// Otherwise whoever can provoke a leak could fill the table, and the next containers would share a row and its limits.
+TEST_F(Stop, LeakedOnesHaveHalfOfTheRows)
+{
+	restart(machine(8));
+	std::vector<u64> objects;
+	for (u64 n = 1; n <= 6; ++n) {
+		Container *c = start(ns(n));
+		ASSERT_NE(c, containers.overflow()) << n;
+		objects.push_back(make(k64_, kText + 0x2d, n));
+		stop_until(*c, State::leaked, n);
+	}
+	work_for(100);
+	EXPECT_EQ(health.of(Loss::rows_given_up), 2);
+	EXPECT_EQ(health.of(Loss::containers_lost), 0);
+	for (u32 id = 3; id <= 6; ++id)
+		EXPECT_EQ(row(render(BC_FILE_CONTAINERS), std::to_string(id))["state"], "leaked") << id;
+	for (u32 id = 1; id <= 2; ++id)
+		EXPECT_NE(row(render(BC_FILE_CONTAINERS), std::to_string(id))["state"], "leaked") << id;
+	EXPECT_EQ(held(*containers.handed()).objects, 0) << "the host's, and not watched";
+	freed(objects[0]); // long after its row has gone
+	EXPECT_EQ(health.of(Loss::unknown), 0);
+	EXPECT_EQ(health.of(Loss::clamped), 0);
+}
+
+TEST_F(Stop, CleanOnesLeaveRoom)
+{
+	restart(machine(8));
+	for (u64 n = 1; n <= 40; ++n) {
+		ASSERT_NE(start(ns(n)), containers.overflow()) << n;
+		stop(ns(n));
+		work_for(200);
+	}
+	EXPECT_EQ(health.of(Loss::containers_lost), 0);
+}
+
 TEST_F(Stop, AllOfAnAvalancheAreEvictedInTheEnd)
 {
 	restart(machine(400));
