@@ -37,18 +37,15 @@ void bc_cgroups_init(void)
 /* ---- down a tree */
 
 /* What follows in a list of the parent's: after its head, or a child's place in it. NULL after the last. */
-static bool next_below(const struct cgroup_subsys_state *parent, const struct list_head *node,
+static bool next_below(struct keeper *keeper, const struct cgroup_subsys_state *parent, const struct list_head *node,
 		       const struct cgroup_subsys_state **below)
 {
 	const struct cgroup_subsys_state *above;
-	const struct list_head *next;
 
 	*below = NULL;
-	if (!next_of_list(node, &next))
-		return false;
-	if (next == &parent->children)
-		return true;
-	*below = list_entry(next, struct cgroup_subsys_state, sibling);
+	if (!next_of_list(keeper, &parent->children, &node))
+		return node;
+	*below = list_entry(node, struct cgroup_subsys_state, sibling);
 	return GET(above, &(*below)->parent) && above == parent;
 }
 
@@ -58,14 +55,14 @@ static bool tree_keeps(struct keeper *keeper, const struct cgroup_subsys_state *
 	const struct cgroup_subsys_state *css = root, *parent, *below;
 
 	for (;;) {
-		if (!step(keeper) || !next_below(css, &css->children, &below))
+		if (!next_below(keeper, css, &css->children, &below))
 			return false;
 		while (!below) {
 			if (!state(keeper, css))
 				return false;
 			if (css == root)
 				return true;
-			if (!step(keeper) || !GET(parent, &css->parent) || !parent || !next_below(parent, &css->sibling, &below))
+			if (!GET(parent, &css->parent) || !parent || !next_below(keeper, parent, &css->sibling, &below))
 				return false;
 			css = parent;
 		}
@@ -77,20 +74,18 @@ static bool tree_keeps(struct keeper *keeper, const struct cgroup_subsys_state *
 
 static bool sets_keep(struct keeper *keeper, const struct cgroup *cgroup)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &cgroup->cset_links;
 	struct cgrp_cset_link copy;
 
-	if (!GET(node, &cgroup->cset_links.next))
-		return false;
-	for (; node != &cgroup->cset_links; node = next) {
+	while (next_of_list(keeper, &cgroup->cset_links, &node)) {
 		const struct cgrp_cset_link *link = list_entry(node, struct cgrp_cset_link, cset_link);
 
-		if (!step(keeper) || !next_of_list(node, &next) || !GET(copy, link) || copy.cgrp != cgroup)
+		if (!GET(copy, link) || copy.cgrp != cgroup)
 			return false;
 		keeps(keeper, link);
 		keeps(keeper, copy.cset);
 	}
-	return true;
+	return node;
 }
 
 static bool cgroup_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
@@ -102,17 +97,14 @@ static bool cgroup_keeps(struct keeper *keeper, const struct cgroup_subsys_state
 /* The default hierarchy, and those of version 1, which stay as long as a cgroup is in them. */
 static bool hierarchies_keep(struct keeper *keeper)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = hierarchies;
 	bool complete = true;
 
-	if (!hierarchies || !GET(node, &hierarchies->next))
+	if (!hierarchies)
 		return true;
-	for (; node != hierarchies; node = next) {
-		if (!step(keeper) || !next_of_list(node, &next))
-			return false;
+	while (next_of_list(keeper, hierarchies, &node))
 		complete &= tree_keeps(keeper, &list_entry(node, struct cgroup_root, root_list)->cgrp.self, cgroup_keeps);
-	}
-	return complete;
+	return node && complete;
 }
 
 /* ---- a controller's part of it */
@@ -169,25 +161,24 @@ static void shrinkers_keep(struct keeper *keeper, const struct mem_cgroup *memcg
 /* Its own, and those of its removed children. When it is removed itself it has neither, but its list is not emptied. */
 static bool charged_keep(struct keeper *keeper, const struct mem_cgroup *memcg)
 {
+	const struct list_head *node = &memcg->objcg_list;
 	const struct cgroup_subsys_state *parent;
-	const struct list_head *node, *next;
 	const struct obj_cgroup *own;
 	const struct mem_cgroup *back;
 
-	if (!GET(node, &memcg->objcg_list.next) || !GET(own, (const struct obj_cgroup *const *)&memcg->objcg) ||
-	    !GET(parent, &memcg->css.parent))
+	if (!GET(own, (const struct obj_cgroup *const *)&memcg->objcg) || !GET(parent, &memcg->css.parent))
 		return false;
 	keeps(keeper, own);
 	if (!own && parent)
 		return true;
-	for (; node != &memcg->objcg_list; node = next) {
+	while (next_of_list(keeper, &memcg->objcg_list, &node)) {
 		const struct obj_cgroup *charged = list_entry(node, struct obj_cgroup, list);
 
-		if (!step(keeper) || !next_of_list(node, &next) || !GET(back, &charged->memcg) || back != memcg)
+		if (!GET(back, &charged->memcg) || back != memcg)
 			return false;
 		keeps(keeper, charged);
 	}
-	return true;
+	return node;
 }
 
 #else

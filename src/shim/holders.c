@@ -290,23 +290,23 @@ static void files_refer(struct search *search, struct task_struct *task)
 /* What describes a part of memory is whoever's was the first to need it: another's, who writes there through /proc/PID/mem. */
 static void anonymous_refers(struct search *search, const struct vm_area_struct *vma, const struct anon_vma *own)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &vma->anon_vma_chain;
 	const struct anon_vma *anon_vma;
 
 	refers(search, own);
-	for (node = &vma->anon_vma_chain; next_of_list(node, &next); node = next) {
-		const struct anon_vma_chain *link = list_entry(next, struct anon_vma_chain, same_vma);
+	while (next_of_list(&search->keeper, &vma->anon_vma_chain, &node)) {
+		const struct anon_vma_chain *link = list_entry(node, struct anon_vma_chain, same_vma);
 
-		if (next == &vma->anon_vma_chain)
-			return;
 		refers(search, link);
-		if (!step(&search->keeper) || !GET(anon_vma, &link->anon_vma))
-			break;
+		if (!GET(anon_vma, &link->anon_vma)) {
+			search->complete = false;
+			return;
+		}
 		refers(search, anon_vma);
 		if (GET(anon_vma, &anon_vma->root))
 			refers(search, anon_vma);
 	}
-	search->complete = false;
+	search->complete &= !!node;
 }
 
 /* With its address space's lock. A mapping may itself be another's, who shares the address space (CLONE_VM). */

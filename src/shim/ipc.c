@@ -175,20 +175,17 @@ static bool queue_keeps(struct keeper *keeper, const struct msg_queue *queue)
 /* What is to be undone is another's than the set: that of its processes, the last of which may be outside. */
 static bool undos_keep(struct keeper *keeper, const struct list_head *list)
 {
-	const struct list_head *node = list, *next;
+	const struct list_head *node = list;
 
-	while (step(keeper) && next_of_list(node, &next)) {
-		const struct sem_undo *undo = list_entry(next, struct sem_undo, list_id);
+	while (next_of_list(keeper, list, &node)) {
+		const struct sem_undo *undo = list_entry(node, struct sem_undo, list_id);
 
-		if (next == list)
-			return true;
-		if (next == node || !keeps_at(keeper, &undo->ulp))
+		if (!keeps_at(keeper, &undo->ulp))
 			return false;
 		keeps(keeper, undo);
 		keeps_area(keeper, undo);
-		node = next;
 	}
-	return false;
+	return node;
 }
 
 static bool set_keeps(struct keeper *keeper, const struct sem_array *set)
@@ -400,7 +397,7 @@ static bool posix_queue_keeps(struct keeper *keeper, const struct inode *inode)
 
 static bool posix_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node;
 	const struct super_block *sb;
 	const struct vfsmount *mount;
 	unsigned long magic;
@@ -417,13 +414,11 @@ static bool posix_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 	keeper->steps = 0;
 	keeps(keeper, mount);
 	keeps(keeper, sb);
-	for (node = &sb->s_inodes; step(keeper) && next_of_list(node, &next); node = next) {
-		if (next == &sb->s_inodes)
-			return true;
-		if (next == node || !posix_queue_keeps(keeper, list_entry(next, struct inode, i_sb_list)))
+	for (node = &sb->s_inodes; next_of_list(keeper, &sb->s_inodes, &node);) {
+		if (!posix_queue_keeps(keeper, list_entry(node, struct inode, i_sb_list)))
 			return false;
 	}
-	return false;
+	return node;
 }
 
 /* Of an open one, wherever its namespace is. */

@@ -41,28 +41,28 @@ static inline bool step(struct keeper *keeper)
 	return keeper->steps < MOST_STEPS;
 }
 
-/* The next of a list, while nobody changes it just there. */
-static inline bool next_of_list(const struct list_head *node, const struct list_head **next)
+/*
+ * The walk of a list, from its head on: true with `node` the next in it. False at its end, where `node` is the head again, and where it is
+ * too long, or a change has torn it: then `node` is NULL. One that points to itself has been taken out just now.
+ */
+static inline bool next_of_list(struct keeper *keeper, const struct list_head *list, const struct list_head **node)
 {
-	const struct list_head *back;
+	const struct list_head *next, *back;
 
-	return GET(*next, &node->next) && GET(back, &(*next)->prev) && back == node;
+	if (!step(keeper) || !GET(next, &(*node)->next) || !GET(back, &next->prev) || back != *node || (next == *node && next != list))
+		next = NULL;
+	*node = next;
+	return next && next != list;
 }
 
 /* The walk of a list of objects that begin with their place in it. */
 static inline bool list_keeps(struct keeper *keeper, const struct list_head *list)
 {
-	const struct list_head *node = list, *next;
+	const struct list_head *node = list;
 
-	while (next_of_list(node, &next) && step(keeper)) {
-		if (next == list)
-			return true;
-		if (next == node) /* taken out of it just now */
-			return false;
-		keeps(keeper, next);
-		node = next;
-	}
-	return false;
+	while (next_of_list(keeper, list, &node))
+		keeps(keeper, node);
+	return node;
 }
 
 /* NULL after the last. */

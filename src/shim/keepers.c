@@ -175,17 +175,11 @@ static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattr
 
 static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
 {
-	const struct list_head *node = &xattrs->head, *next;
+	const struct list_head *node = &xattrs->head;
 
-	while (step(keeper) && next_of_list(node, &next)) {
-		if (next == &xattrs->head)
-			return true;
-		if (next == node)
-			return false;
-		xattr_keeps(keeper, list_entry(next, struct simple_xattr, list));
-		node = next;
-	}
-	return false;
+	while (next_of_list(keeper, &xattrs->head, &node))
+		xattr_keeps(keeper, list_entry(node, struct simple_xattr, list));
+	return node;
 }
 
 #endif
@@ -251,16 +245,10 @@ static bool chunks_keep(struct keeper *keeper)
 	if (!chunks || !slots || !GET(lists, chunks) || !GET(count, slots))
 		return true;
 	for (i = 0; i < min(count, MOST_SLOTS); i++) {
-		if (!GET(node, &lists[i].next))
-			return false;
-		for (; node != &lists[i]; ) {
-			const struct list_head *next;
-
-			if (!step(keeper) || !next_of_list(node, &next))
-				return false;
+		for (node = &lists[i]; next_of_list(keeper, &lists[i], &node);)
 			chunk_keeps(keeper, node);
-			node = next;
-		}
+		if (!node)
+			return false;
 	}
 	return true;
 }
@@ -337,17 +325,14 @@ static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum f
 
 static bool inodes_keep(struct keeper *keeper, const struct super_block *sb, enum file_system kind)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &sb->s_inodes;
 
 	keeper->steps = 0;
-	if (!GET(node, &sb->s_inodes.next))
-		return false;
-	for (; node != &sb->s_inodes; node = next) {
-		if (!step(keeper) || !next_of_list(node, &next) || next == node /* taken out of it just now */ ||
-		    !inode_keeps(keeper, list_entry(node, struct inode, i_sb_list), kind))
+	while (next_of_list(keeper, &sb->s_inodes, &node)) {
+		if (!inode_keeps(keeper, list_entry(node, struct inode, i_sb_list), kind))
 			return false;
 	}
-	return true;
+	return node;
 }
 
 static enum file_system kind_of(const struct super_block *sb)
@@ -365,20 +350,19 @@ static enum file_system kind_of(const struct super_block *sb)
 
 static bool file_systems_keep(struct keeper *keeper)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = super_blocks;
 	bool complete = true;
 
-	if (!super_blocks || !GET(node, &super_blocks->next))
+	if (!super_blocks)
 		return true;
-	for (; node != super_blocks; node = next) {
+	while (next_of_list(keeper, super_blocks, &node)) {
 		const struct super_block *sb = list_entry(node, struct super_block, s_list);
 
-		if (!next_of_list(node, &next) || next == node)
-			return false;
 		keeper->holder.by = kind_of(sb) == XFS ? "xfs" : "inode";
 		complete &= inodes_keep(keeper, sb, kind_of(sb));
+		keeper->steps = 0;
 	}
-	return complete;
+	return node && complete;
 }
 
 /* ---- kexec: what was loaded is the machine's until it is used, or another takes its place (kernel/kexec_core.c) */
@@ -416,18 +400,18 @@ struct pack {
 
 static bool packs_keep(struct keeper *keeper)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = packs;
 	const void *programs;
 
-	if (!packs || !GET(node, &packs->next))
+	if (!packs)
 		return true;
-	for (; node != packs; node = next) {
-		if (!step(keeper) || !next_of_list(node, &next) || !GET(programs, &((const struct pack *)node)->programs))
+	while (next_of_list(keeper, packs, &node)) {
+		if (!GET(programs, &((const struct pack *)node)->programs))
 			return false;
 		keeps(keeper, node);
 		keeps(keeper, static_call(bc_find_vm_area)(programs));
 	}
-	return true;
+	return node;
 }
 
 bool bc_keepers(bc_holder_found found, void *context)

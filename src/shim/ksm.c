@@ -48,16 +48,16 @@ static bool slot_keeps(struct keeper *keeper, const struct slot *slot)
 
 bool ksm_keeps(struct keeper *keeper)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node;
 
-	if (!first || !GET(node, &first->mm_node.next))
+	if (!first)
 		return true;
 	keeper->steps = 0;
 	keeper->holder.by = "ksm";
-	for (; node != &first->mm_node; node = next) {
-		if (!step(keeper) || !next_of_list(node, &next) || next == node ||
-		    !slot_keeps(keeper, list_entry(node, struct slot, mm_node)))
+	node = &first->mm_node;
+	while (next_of_list(keeper, &first->mm_node, &node)) {
+		if (!slot_keeps(keeper, list_entry(node, struct slot, mm_node)))
 			return false;
 	}
-	return true;
+	return node;
 }

@@ -85,21 +85,18 @@ static bool mapping_keeps(struct keeper *keeper, u64 start, u64 end)
 
 static bool areas_keep(struct keeper *keeper, const struct list_head *list)
 {
-	const struct list_head *node = list, *next;
+	const struct list_head *node = list;
 	const struct vm_struct *vm;
 	struct vm_struct copy;
 
-	while (step(keeper) && next_of_list(node, &next)) {
-		if (next == list)
-			return true;
-		if (!GET(vm, &list_entry(next, struct vmap_area, list)->vm))
+	while (next_of_list(keeper, list, &node)) {
+		if (!GET(vm, &list_entry(node, struct vmap_area, list)->vm))
 			return false;
 		if ((long)vm < 0 && GET(copy, vm) && copy.flags & VM_IOREMAP &&
 		    !mapping_keeps(keeper, copy.phys_addr, copy.phys_addr + get_vm_area_size(&copy)))
 			return false;
-		node = next;
 	}
-	return false;
+	return node;
 }
 
 bool memtypes_keep(struct keeper *keeper)

@@ -71,15 +71,13 @@ static bool device_keeps(struct keeper *keeper, const struct net_device *dev)
 
 static bool devices_keep(struct keeper *keeper, const struct net *net)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &net->dev_base_head;
 
-	for (node = &net->dev_base_head; next_of_list(node, &next) && step(keeper); node = next) {
-		if (next == &net->dev_base_head)
-			return true;
-		if (next == node || !device_keeps(keeper, list_entry(next, struct net_device, dev_list)))
+	while (next_of_list(keeper, &net->dev_base_head, &node)) {
+		if (!device_keeps(keeper, list_entry(node, struct net_device, dev_list)))
 			return false;
 	}
-	return false;
+	return node;
 }
 
 /* ---- routes, IPv4 */
@@ -244,15 +242,13 @@ static bool routes6_keep(struct keeper *keeper, const struct net *net)
 
 static bool rules_keep(struct keeper *keeper, const struct net *net)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &net->rules_ops;
 
-	for (node = &net->rules_ops; next_of_list(node, &next) && step(keeper); node = next) {
-		if (next == &net->rules_ops)
-			return true;
-		if (next == node || !list_keeps(keeper, &list_entry(next, struct fib_rules_ops, list)->rules_list))
+	while (next_of_list(keeper, &net->rules_ops, &node)) {
+		if (!list_keeps(keeper, &list_entry(node, struct fib_rules_ops, list)->rules_list))
 			return false;
 	}
-	return false;
+	return node;
 }
 
 #else /* the list is there, and nobody has made it one */
@@ -282,41 +278,33 @@ static const void *part_of(const struct net *net, const unsigned int *id)
 
 static bool chains_keep(struct keeper *keeper, const struct list_head *chains)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = chains;
 
-	for (node = chains; next_of_list(node, &next) && step(keeper); node = next) {
-		const struct nft_chain *chain = list_entry(next, struct nft_chain, list);
+	while (next_of_list(keeper, chains, &node)) {
+		const struct nft_chain *chain = list_entry(node, struct nft_chain, list);
 
-		if (next == chains)
-			return true;
-		if (next == node)
-			return false;
 		keeps(keeper, chain); /* inside a base chain */
 		words_keep(keeper, (const void *const *)chain, WORDS(*chain));
 		if (!list_keeps(keeper, &chain->rules))
 			return false;
 	}
-	return false;
+	return node;
 }
 
 static bool tables_keep(struct keeper *keeper, const struct nftables_pernet *nft)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = &nft->tables;
 
-	for (node = &nft->tables; next_of_list(node, &next) && step(keeper); node = next) {
-		const struct nft_table *table = list_entry(next, struct nft_table, list);
+	while (next_of_list(keeper, &nft->tables, &node)) {
+		const struct nft_table *table = list_entry(node, struct nft_table, list);
 
-		if (next == &nft->tables)
-			return true;
-		if (next == node)
-			return false;
 		keeps(keeper, table);
 		words_keep(keeper, (const void *const *)table, WORDS(*table));
 		if (!chains_keep(keeper, &table->chains) || !list_keeps(keeper, &table->sets) || !list_keeps(keeper, &table->objects) ||
 		    !list_keeps(keeper, &table->flowtables))
 			return false;
 	}
-	return false;
+	return node;
 }
 
 #else
@@ -330,22 +318,20 @@ static bool tables_keep(struct keeper *keeper, const void *nft)
 
 static bool xtables_keep(struct keeper *keeper, const struct list_head *families)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node;
 	const void *private;
 	int i;
 
 	for (i = 0; i < NFPROTO_NUMPROTO; i++) { /* net/netfilter/x_tables.c, struct xt_pernet */
-		for (node = &families[i];; node = next) {
-			if (!step(keeper) || !next_of_list(node, &next))
+		for (node = &families[i]; next_of_list(keeper, &families[i], &node);) {
+			if (!GET(private, (const void *const *)&list_entry(node, struct xt_table, list)->private))
 				return false;
-			if (next == &families[i])
-				break;
-			if (next == node || !GET(private, (const void *const *)&list_entry(next, struct xt_table, list)->private))
-				return false;
-			keeps(keeper, next);
+			keeps(keeper, node);
 			keeps(keeper, private);
 			keeps_area(keeper, private);
 		}
+		if (!node)
+			return false;
 	}
 	return true;
 }

@@ -113,17 +113,17 @@ static bool line_keeps(struct keeper *keeper, const struct tty_driver *driver, c
 
 static bool drivers_keep(struct keeper *keeper)
 {
-	const struct list_head *node, *next;
+	const struct list_head *node = drivers;
 	bool complete = true;
 
-	if (!drivers || !GET(node, &drivers->next))
+	if (!drivers)
 		return true;
-	for (; node != drivers; node = next) {
+	while (next_of_list(keeper, drivers, &node)) {
 		const struct tty_driver *driver = list_entry(node, struct tty_driver, tty_drivers);
 		struct tty_driver copy;
 		u32 line;
 
-		if (!step(keeper) || !next_of_list(node, &next) || !GET(copy, driver))
+		if (!GET(copy, driver))
 			return false;
 		for (line = 0; line < min_t(u32, copy.num, MOST_LINES); line++) {
 			if (!step(keeper))
@@ -131,7 +131,7 @@ static bool drivers_keep(struct keeper *keeper)
 			complete &= line_keeps(keeper, driver, &copy, line);
 		}
 	}
-	return complete;
+	return node && complete;
 }
 
 static bool consoles_keep(struct keeper *keeper)
