@@ -196,8 +196,8 @@ void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *
 
 /*
  * Who outside refers to what: calls found() with every pointer to an object that a living task has by its open files,
- * its directories, credentials and pending signals. found() is "any"; the pointer may point into the object. False
- * where the walk was not complete. sleep
+ * its directories, credentials and pending signals. found() is "any"; the pointer may point into the object. NULL
+ * where each walk came to its end; else the name of the first that did not, a constant without blanks. sleep
  */
 struct bc_holder {
 	bc_s32 pid;	/* 0: no task, the kernel itself */
@@ -206,7 +206,7 @@ struct bc_holder {
 	char comm[16];
 };
 typedef void (*bc_holder_found)(void *context, bc_u64 pointer, const struct bc_holder *holder);
-bool bc_holders(bc_holder_found found, void *context);
+const char *bc_holders(bc_holder_found found, void *context);
 
 /*
  * Who has the address of an object: calls found() for every word of the kernel's own memory that says where one of
@@ -243,6 +243,7 @@ void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects,
 
 void bc_log_refused(bc_u32 id, const char *name, bc_u64 refusals, const char *task, bc_s32 pid, const char *resource,
 		    const char *site);
+void bc_log_torn(bc_u32 id, const char *name, const char *walk); /* nobody was found, by searches all torn */
 void bc_trace_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes);
 void bc_trace_leak(bc_u32 id, const char *verdict, const char *cache, const char *site, bc_u64 objects, bc_u64 bytes);
 /* any */

@@ -123,6 +123,7 @@ struct Container {
 	u64 unchanged_ms;  // since when
 	u64 judged_ms;	   // the last verdict on what survived
 	bool suspected;	   // ... was a leak, for the first time
+	u32 torn;	   // looks in a row that leave what they found in doubt: searches for holders, all torn
 	bool census_waits; // for its first search, since it is others' turn
 	char waits[64];
 	CensusResult *census; // who has the addresses of what is held: census.h

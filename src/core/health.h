@@ -36,6 +36,7 @@ class Health
 		for (auto &loss : losses_)
 			loss.set_relaxed(0);
 		off_.set_relaxed(0);
+		torn_.set_relaxed(0);
 	}
 	s64 of(Loss loss) const { return losses_[static_cast<size_t>(loss)].relaxed(); }
 
@@ -45,10 +46,15 @@ class Health
 	void switch_off() { off_.set_relaxed(1); }
 	bool switched_off() const { return off_.relaxed() != 0; }
 
+	// A search for holders that was torn. No loss: it is tried again, and accuses nobody.
+	void count_torn() { torn_.add(1); }
+	s64 torn() const { return torn_.relaxed(); }
+
 	s64 blind() const { return of(Loss::missed) + of(Loss::sites_lost) + of(Loss::stale) + of(Loss::unknown); }
 
       private:
 	Atomic<u32> off_;
+	Atomic<s64> torn_;
 	Atomic<s64> losses_[static_cast<size_t>(Loss::kCount)];
 };
 

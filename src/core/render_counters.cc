@@ -184,6 +184,7 @@ void render_health(Text &out, u32 hooks, u32 hooks_expected)
 	line("self_check_compared", self_checked.compared.relaxed());
 	line("self_check_moved", self_checked.moved.relaxed());
 	line("ledger_given_back", bc_ledger.given_back());
+	line("walks_torn", health.torn());
 }
 
 void render_resources(Text &out, Container &c)

@@ -176,8 +176,9 @@ bool render_leaks(Text &out, const Container &c)
 		Survey survey;
 		if (!survivors.run(c))
 			return false;
-		if (!survivors.find_holders() && c.current() != State::leaked)
-			survivors.doubt();
+		const char *torn = survivors.find_holders();
+		if (torn != nullptr && c.current() != State::leaked)
+			survivors.doubt(torn);
 		Census::recall(c, survivors);
 		survivors.find_referrers();
 		if (!survey.judged(survivors))

@@ -32,6 +32,7 @@ constexpr u64 kSoonestMs = 5000;  // cleanup_net took up to 4 s
 constexpr u64 kStillMs = 2000;
 constexpr u32 kDrains = 3;
 constexpr u64 kSearchWaitMs = 60000; // others' searches of the memory come first
+constexpr u32 kTornLooks = 20;	     // in a row, half a second between them: whatever is torn is no change
 constexpr u64 kWatchMs = 2000;
 constexpr u64 kJudgeAgainMs = 30000;
 constexpr u64 kLookAgainMs = 2000; // is a container far from its bound again?
@@ -45,6 +46,14 @@ u32 max(u32 a, u32 b) { return a > b ? a : b; }
 
 namespace
 {
+
+// A walk that never comes to its end makes every leak a thing that somebody holds: that is said once.
+void note_torn(Container &c, const char *torn)
+{
+	c.torn = torn == nullptr ? 0 : c.torn + 1;
+	if (c.torn == kTornLooks)
+		bc_log_torn(c.id().value, c.name, torn);
+}
 
 // One event for each group of what leaked. Without memory for the groups the reader of the trace has the file.
 void trace_leaks(const Container &c, const Survivors &survivors)
@@ -200,8 +209,11 @@ Stopper::Plan Stopper::judge_survivors(Container &c, u64 now, Survivors &survivo
 {
 	c.judged_ms = now;
 	// Who is settling waits for a walk that came to its end, up to the ceiling.
-	if (!survivors.find_holders() && c.current() != State::leaked && survivors.doubt() && !stopped(c.current()) &&
-	    now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
+	const char *torn = survivors.find_holders();
+	if (torn != nullptr && (c.current() == State::leaked || !survivors.doubt(torn)))
+		torn = nullptr;
+	note_torn(c, torn);
+	if (torn != nullptr && !stopped(c.current()) && now - c.gone_ms < settle_ms_ + kSearchWaitMs) {
 		copy_text(c.waits, sizeof(c.waits), "search");
 		return {now + kSlowLookMs, Wants::nothing};
 	}

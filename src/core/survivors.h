@@ -57,10 +57,11 @@ class Survivors
 	// Sleeps; the worker's mutex is held. False without memory.
 	bool run(const Container &c);
 	// Then, before something is called a leak, or to name who holds what is held: looks through all living tasks,
-	// and what the kernel has. False where that was not walked to its end: what has no holder may have one.
-	bool find_holders();
+	// and what the kernel has. nullptr where that was walked to its end; else the walk that was torn: what has no
+	// holder may have one.
+	const char *find_holders();
 	// Then nothing is called a leak: it is held, nobody knows by whom. False where there was nothing to doubt.
-	bool doubt();
+	bool doubt(const char *torn);
 
 	// For a report: who of the survivors points to whom.
 	void find_referrers();

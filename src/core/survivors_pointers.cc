@@ -2,6 +2,7 @@
 // The second step: who refers to whom, survivors among themselves and living tasks.
 #include "survivors.h"
 
+#include "health.h"
 #include "text.h"
 
 namespace bc
@@ -84,37 +85,44 @@ void Survivors::forget_copies()
 		words_[i] = 0;
 }
 
-bool Survivors::find_holders()
+const char *Survivors::find_holders()
 {
 	if (!had(Verdict::leaked) && !had(Verdict::held))
-		return true;
+		return nullptr;
 	// A walk that was broken off may have missed the one descriptor; what it found is true all the same.
 	constexpr u32 kTries = 3;
 	auto found = [](void *context, u64 pointer, const bc_holder *holder) {
 		static_cast<Survivors *>(context)->hold(pointer, *holder);
 	};
-	bool walked = false;
-	for (u32 i = 0; i < kTries && !walked; ++i) {
-		walked = bc_holders(found, this);
+	const char *torn = nullptr;
+	for (u32 i = 0; i < kTries; ++i) {
+		torn = bc_holders(found, this);
 		bc_cond_resched();
+		if (torn == nullptr)
+			break;
+		health.count_torn();
 	}
 	follow(Verdict::held);
 	if (classed_)
 		judge_mappings();
 	keep_anchors();
 	forget_copies();
-	return walked;
+	return torn;
 }
 
-bool Survivors::doubt()
+bool Survivors::doubt(const char *torn)
 {
+	char whom[sizeof(Judgement::text)];
+	bc_text text{whom, 0, sizeof(whom) - 1, false};
+	Text{text}.put("by=unknown,walk=").put(torn);
+	whom[text.length] = 0;
 	bool doubted = false;
 	Pause pause;
 	for (u32 i = 0; i < count_; ++i, pause()) {
 		Judgement &j = entries_[i].judgement;
 		if (j.verdict != Verdict::leaked)
 			continue;
-		hold_by(j, "by=unknown");
+		hold_by(j, whom);
 		doubted = true;
 	}
 	return doubted;

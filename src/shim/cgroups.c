@@ -91,7 +91,7 @@ static bool sets_keep(struct keeper *keeper, const struct cgroup *cgroup)
 static bool cgroup_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
 {
 	keeps(keeper, css);
-	return sets_keep(keeper, container_of(css, struct cgroup, self));
+	return walked(keeper, "css_set", sets_keep(keeper, container_of(css, struct cgroup, self)));
 }
 
 /* The default hierarchy, and those of version 1, which stay as long as a cgroup is in them. */
@@ -196,39 +196,38 @@ static bool memory_keeps(struct keeper *keeper, const struct cgroup_subsys_state
 
 	keeps(keeper, memcg);
 	shrinkers_keep(keeper, memcg);
-	return charged_keep(keeper, memcg);
+	return walked(keeper, "obj_cgroup", charged_keep(keeper, memcg));
 }
 
 #endif
 
-static bool controller_keeps(struct keeper *keeper, int id)
+static void controller_keeps(struct keeper *keeper, int id)
 {
 	const struct cgroup_subsys_state *root;
 
 	keeper->steps = 0;
 	keeper->holder.by = "cgroup";
 	if (!GET(root, &first_set->subsys[id]) || !root)
-		return true;
+		return;
 #ifdef CONFIG_MEMCG
 	if (id == memory_cgrp_id) {
 		keeper->holder.by = "memcg";
-		return tree_keeps(keeper, root, memory_keeps);
+		walked(keeper, "memcg", tree_keeps(keeper, root, memory_keeps));
+		return;
 	}
 #endif
-	return tree_keeps(keeper, root, part_keeps);
+	walked(keeper, "css", tree_keeps(keeper, root, part_keeps));
 }
 
-bool cgroups_keep(struct keeper *keeper)
+void cgroups_keep(struct keeper *keeper)
 {
-	bool complete;
 	int id;
 
 	keeper->steps = 0;
 	keeper->holder.by = "cgroup";
-	complete = hierarchies_keep(keeper);
+	walked(keeper, "cgroup", hierarchies_keep(keeper));
 	for (id = 0; first_set && id < CGROUP_SUBSYS_COUNT; id++)
-		complete &= controller_keeps(keeper, id);
-	return complete;
+		controller_keeps(keeper, id);
 }
 
 #else
@@ -237,9 +236,8 @@ void bc_cgroups_init(void)
 {
 }
 
-bool cgroups_keep(struct keeper *keeper)
+void cgroups_keep(struct keeper *keeper)
 {
-	return true;
 }
 
 #endif

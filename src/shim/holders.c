@@ -39,7 +39,6 @@ struct search {
 	struct bc_keyrings keyrings;
 	const void *ipc_ns; /* that was looked at last */
 	struct bc_netns nets;
-	bool complete; /* every list so far was walked to its end */
 };
 
 static void refers(struct search *search, const void *pointer)
@@ -47,10 +46,10 @@ static void refers(struct search *search, const void *pointer)
 	keeps(&search->keeper, pointer);
 }
 
-static void list_refers(struct search *search, const struct list_head *list)
+static void list_refers(struct search *search, const char *walk, const struct list_head *list)
 {
 	search->keeper.steps = 0;
-	search->complete &= list_keeps(&search->keeper, list);
+	walked(&search->keeper, walk, list_keeps(&search->keeper, list));
 }
 
 /* Its peer's pid and credentials (SO_PEERCRED), and of a unix socket its address, where that is, and its peer. */
@@ -76,7 +75,7 @@ static struct sock *sock_refers(struct search *search, struct sock *sk)
 	return GET(peer, &unix_sk(sk)->peer) ? peer : NULL;
 }
 
-static void queue_refers(struct search *search, const struct sk_buff_head *queue)
+static void queue_refers(struct search *search, const char *walk, const struct sk_buff_head *queue)
 {
 	const struct sk_buff *skb = (const struct sk_buff *)queue, *next, *back;
 	unsigned char *data;
@@ -90,7 +89,7 @@ static void queue_refers(struct search *search, const struct sk_buff_head *queue
 		if (GET(data, &skb->head))
 			refers(search, data);
 	}
-	search->complete = false;
+	walked(&search->keeper, walk, false);
 }
 
 /* Connections that were made and not yet accepted, and what they were sent: inet_csk_accept(). */
@@ -105,13 +104,11 @@ static void listener_refers(struct search *search, struct sock *sk)
 	while (request) {
 		if (GET(child, &request->sk) && child) {
 			sock_refers(search, child);
-			queue_refers(search, &child->sk_receive_queue);
+			queue_refers(search, "sk_receive_queue", &child->sk_receive_queue);
 		}
 		cond_resched();
-		if (!--left || !GET(request, &request->dl_next)) {
-			search->complete = false;
+		if (!walked(&search->keeper, "icsk_accept_queue", --left && GET(request, &request->dl_next)))
 			return;
-		}
 	}
 }
 
@@ -125,7 +122,7 @@ static void inet_refers(struct search *search, struct sock *sk)
 	    !GET(protocol, &sk->sk_protocol) || !GET(state, (const unsigned char *)&sk->sk_state))
 		return;
 	if (type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
-		queue_refers(search, &udp_sk(sk)->reader_queue);
+		queue_refers(search, "reader_queue", &udp_sk(sk)->reader_queue);
 	else if (type == SOCK_STREAM && protocol == IPPROTO_TCP && state == TCP_LISTEN)
 		listener_refers(search, sk);
 }
@@ -140,7 +137,7 @@ static void socket_refers(struct search *search, const struct socket *socket)
 	peer = sock_refers(search, sk);
 	if (peer)
 		sock_refers(search, peer);
-	queue_refers(search, &sk->sk_receive_queue);
+	queue_refers(search, "sk_receive_queue", &sk->sk_receive_queue);
 	inet_refers(search, sk);
 }
 
@@ -188,10 +185,10 @@ static void watch_refers(struct search *search, const struct file *file)
 
 	if (!group || !operations || (operations != watches[INOTIFY] && operations != watches[FANOTIFY]))
 		return;
-	list_refers(search, &group->notification_list);
+	list_refers(search, "fsnotify", &group->notification_list);
 #ifdef CONFIG_FANOTIFY
 	if (operations == watches[FANOTIFY])
-		list_refers(search, &group->fanotify_data.access_list);
+		list_refers(search, "fanotify", &group->fanotify_data.access_list);
 #endif
 }
 
@@ -236,8 +233,8 @@ static void file_refers(struct search *search, const struct file *file)
 	file_keeps(&search->keeper, file);
 	layer_refers(search, file);
 	search->keeper.steps = 0;
-	search->complete &= bc_terminal_refers(file, &search->keeper);
-	search->complete &= bc_ipc_file_refers(file, &search->ipc_ns, &search->keeper);
+	bc_terminal_refers(file, &search->keeper);
+	bc_ipc_file_refers(file, &search->ipc_ns, &search->keeper);
 	watch_refers(search, file);
 	if (!inode)
 		return;
@@ -288,7 +285,7 @@ static void files_refer(struct search *search, struct task_struct *task)
 }
 
 /* What describes a part of memory is whoever's was the first to need it: another's, who writes there through /proc/PID/mem. */
-static void anonymous_refers(struct search *search, const struct vm_area_struct *vma, const struct anon_vma *own)
+static bool anonymous_refers(struct search *search, const struct vm_area_struct *vma, const struct anon_vma *own)
 {
 	const struct list_head *node = &vma->anon_vma_chain;
 	const struct anon_vma *anon_vma;
@@ -298,15 +295,13 @@ static void anonymous_refers(struct search *search, const struct vm_area_struct 
 		const struct anon_vma_chain *link = list_entry(node, struct anon_vma_chain, same_vma);
 
 		refers(search, link);
-		if (!GET(anon_vma, &link->anon_vma)) {
-			search->complete = false;
-			return;
-		}
+		if (!GET(anon_vma, &link->anon_vma))
+			return false;
 		refers(search, anon_vma);
 		if (GET(anon_vma, &anon_vma->root))
 			refers(search, anon_vma);
 	}
-	search->complete &= !!node;
+	return node;
 }
 
 /* With its address space's lock. A mapping may itself be another's, who shares the address space (CLONE_VM). */
@@ -316,7 +311,7 @@ static void mapping_refers(struct search *search, const struct vm_area_struct *v
 
 	refers(search, vma);
 	if (anon_vma)
-		anonymous_refers(search, vma, anon_vma);
+		walked(&search->keeper, "anon_vma", anonymous_refers(search, vma, anon_vma));
 #ifdef CONFIG_NUMA
 	refers(search, READ_ONCE(vma->vm_policy));
 #endif
@@ -331,10 +326,8 @@ static bool lock_mappings(struct search *search, struct mm_struct *mm)
 	int tries;
 
 	for (tries = 0; !mmap_read_trylock(mm); tries++) {
-		if (tries == MOST_TRIES || !search->complete) {
-			search->complete = false;
-			return false;
-		}
+		if (tries == MOST_TRIES || search->keeper.torn)
+			return walked(&search->keeper, "mmap_lock", false);
 		usleep_range(200, 400);
 	}
 	return true;
@@ -387,13 +380,13 @@ static void task_refers(struct search *search, struct task_struct *task)
 	cred_refers(search, rcu_dereference(task->cred)); /* what it does in another's name just now */
 	rcu_read_unlock();
 	search->keeper.holder.by = "keyring";
-	search->complete &= bc_keyrings_refer(cred, &search->keyrings, &search->keeper);
+	bc_keyrings_refer(cred, &search->keyrings, &search->keeper);
 	put_cred(cred);
 	/* The leader's alone: what it shares with its threads is looked at once. */
 	search->keeper.holder.by = "signal";
-	list_refers(search, &task->pending.list); /* struct sigqueue begins with it */
+	list_refers(search, "sigpending", &task->pending.list); /* struct sigqueue begins with it */
 	if (thread_group_leader(task))
-		list_refers(search, &task->signal->shared_pending.list);
+		list_refers(search, "sigpending", &task->signal->shared_pending.list);
 	task_lock(task);
 	if (task->fs) {
 		search->keeper.holder.by = "cwd";
@@ -415,8 +408,8 @@ static void task_refers(struct search *search, struct task_struct *task)
 	}
 	task_unlock(task);
 	search->keeper.holder.by = "ipc";
-	search->complete &= bc_ipc_refers(ipc_ns, &search->ipc_ns, &search->keeper);
-	search->complete &= bc_netns_refers(net, &search->nets, &search->keeper);
+	bc_ipc_refers(ipc_ns, &search->ipc_ns, &search->keeper);
+	bc_netns_refers(net, &search->nets, &search->keeper);
 }
 
 /*
@@ -461,10 +454,11 @@ static bool has_own_files(struct task_struct *task)
 	return thread_group_leader(task) || data_race(task->files) != leaders;
 }
 
-bool bc_holders(bc_holder_found found, void *context)
+const char *bc_holders(bc_holder_found found, void *context)
 {
-	struct search search = { .keeper = { .found = found, .context = context }, .complete = true };
+	struct search search = { .keeper = { .found = found, .context = context } };
 	struct task_struct *task;
+	const char *torn;
 	int nr = 1;
 
 	bc_netns_begin(&search.nets);
@@ -479,5 +473,6 @@ bool bc_holders(bc_holder_found found, void *context)
 		cond_resched();
 	}
 	bc_netns_end(&search.nets);
-	return bc_keepers(found, context) && search.complete;
+	torn = bc_keepers(found, context);
+	return search.keeper.torn ? search.keeper.torn : torn;
 }

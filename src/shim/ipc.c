@@ -271,22 +271,22 @@ static bool keys_keep(struct keeper *keeper, const struct rhashtable *keys)
 	return true;
 }
 
-static bool sysv_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
+static void sysv_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 {
-	bool complete = true;
+	static const char *const names[] = { [SEMAPHORES] = "sem", [QUEUES] = "msg", [SEGMENTS] = "shm" };
 	const void *root;
 	int kind;
 
 	for (kind = 0; sysv_known && kind < KINDS; kind++) {
 		keeper->steps = 0;
-		complete &= keys_keep(keeper, &ns->ids[kind].key_ht) &&
-			    GET(root, (const void *const *)&ns->ids[kind].ipcs_idr.idr_rt.xa_head) && tree_keeps(keeper, root, kind);
+		walked(keeper, names[kind],
+		       keys_keep(keeper, &ns->ids[kind].key_ht) &&
+			       GET(root, (const void *const *)&ns->ids[kind].ipcs_idr.idr_rt.xa_head) && tree_keeps(keeper, root, kind));
 	}
-	return complete;
 }
 
 /* Who has a segment attached has a file of it that is his own. It keeps the segment's, and the namespace. */
-static bool attached_keeps(struct keeper *keeper, const struct file *file, const void **last)
+static void attached_keeps(struct keeper *keeper, const struct file *file, const void **last)
 {
 	const void *its_operations = READ_ONCE(file->f_op);
 	const struct shm_file_data *data = READ_ONCE(file->private_data);
@@ -294,12 +294,12 @@ static bool attached_keeps(struct keeper *keeper, const struct file *file, const
 	const struct file *segments;
 
 	if (!sysv_known || !data || !its_operations || (its_operations != operations[0] && its_operations != operations[1]))
-		return true;
-	if (!GET(ns, &data->ns) || !GET(segments, &data->file))
-		return false;
+		return;
+	if (!walked(keeper, "shm", GET(ns, &data->ns) && GET(segments, &data->file)))
+		return;
 	keeps(keeper, ns);
 	file_keeps(keeper, segments);
-	return bc_ipc_refers(ns, last, keeper);
+	bc_ipc_refers(ns, last, keeper);
 }
 
 #else
@@ -308,14 +308,12 @@ static void sysv_init(void)
 {
 }
 
-static bool sysv_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
+static void sysv_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 {
-	return true;
 }
 
-static bool attached_keeps(struct keeper *keeper, const struct file *file, const void **last)
+static void attached_keeps(struct keeper *keeper, const struct file *file, const void **last)
 {
-	return true;
 }
 
 #endif
@@ -457,47 +455,46 @@ void bc_ipc_init(void)
 	posix_init();
 }
 
-static bool namespace_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
+static void namespace_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 {
-	bool complete = sysv_keeps(keeper, ns);
-
-	return posix_keeps(keeper, ns) && complete;
+	sysv_keeps(keeper, ns);
+	walked(keeper, "mqueue", posix_keeps(keeper, ns));
 }
 
 /* Most tasks are in the one that is looked at anyway, or in the same as the task before. */
-bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
+void bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
 {
 	if (!ns || ns == initial || ns == *last)
-		return true;
+		return;
 	*last = ns;
-	return namespace_keeps(keeper, ns);
+	namespace_keeps(keeper, ns);
 }
 
 /* /proc/PID/ns/ipc: nobody may be in it any more. */
-static bool open_namespace_keeps(struct keeper *keeper, const struct file *file, const void **last)
+static void open_namespace_keeps(struct keeper *keeper, const struct file *file, const void **last)
 {
 	const struct inode *inode = file_inode(file);
 	const struct ns_common *common;
 	const void *its_operations;
 
 	if (!inode || inode->i_sb->s_magic != NSFS_MAGIC)
-		return true;
+		return;
 	common = READ_ONCE(inode->i_private);
 	if (!common || !GET(its_operations, &common->ops) || !its_operations || its_operations != ns_operations)
-		return true;
-	return bc_ipc_refers(container_of(common, struct ipc_namespace, ns), last, keeper);
+		return;
+	bc_ipc_refers(container_of(common, struct ipc_namespace, ns), last, keeper);
 }
 
-bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
+void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
 {
-	bool complete = attached_keeps(keeper, file, last);
-
-	complete &= open_queue_keeps(keeper, file);
-	return open_namespace_keeps(keeper, file, last) && complete;
+	attached_keeps(keeper, file, last);
+	walked(keeper, "mqueue", open_queue_keeps(keeper, file));
+	open_namespace_keeps(keeper, file, last);
 }
 
-bool ipc_keeps(struct keeper *keeper)
+void ipc_keeps(struct keeper *keeper)
 {
 	keeper->holder.by = "ipc";
-	return !initial || namespace_keeps(keeper, initial);
+	if (initial)
+		namespace_keeps(keeper, initial);
 }

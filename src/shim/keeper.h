@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The walks of holders.c, keepers.c and of the files below: whom they tell of what they find, and how long they may go on. Each is
- * false where a change or its length ended it before its end. All sleep.
+ * false where a change or its length ended it before its end; those that are called from elsewhere leave its name behind. All sleep.
  */
 #ifndef BC_KEEPER_H
 #define BC_KEEPER_H
@@ -25,12 +25,21 @@ struct keeper {
 	void *context;
 	struct bc_holder holder;
 	int steps;
+	const char *torn; /* the first walk that did not come to its end */
 };
 
 static inline void keeps(struct keeper *keeper, const void *pointer)
 {
 	if ((long)pointer < 0)
 		keeper->found(keeper->context, (u64)pointer, &keeper->holder);
+}
+
+/* A walk is over, `whole` or not. By the kernel's name for what was walked, for the report: Documentation/reports.md. */
+static inline bool walked(struct keeper *keeper, const char *walk, bool whole)
+{
+	if (!whole && !keeper->torn)
+		keeper->torn = walk;
+	return whole;
 }
 
 /* False after too many of them: each walk begins with none. */
@@ -83,48 +92,45 @@ void cred_keeps(struct keeper *keeper, const struct cred *cred);
 
 /* memtypes.c */
 void bc_memtypes_init(void);
-bool memtypes_keep(struct keeper *keeper);
+void memtypes_keep(struct keeper *keeper);
 
 /* ksm.c */
 void bc_ksm_init(void);
-bool ksm_keeps(struct keeper *keeper);
+void ksm_keeps(struct keeper *keeper);
 
 /* cgroups.c */
 void bc_cgroups_init(void);
-bool cgroups_keep(struct keeper *keeper);
+void cgroups_keep(struct keeper *keeper);
 
 /* terminals.c; of an open one, which whoever calls holds, both ends */
 void bc_terminals_init(void);
-bool terminals_keep(struct keeper *keeper);
-bool bc_terminal_refers(const struct file *file, struct keeper *keeper);
+void terminals_keep(struct keeper *keeper);
+void bc_terminal_refers(const struct file *file, struct keeper *keeper);
 
 /* keyrings.c: what a living task's keyrings have, and its user namespace's; the credentials are held */
 struct bc_keyrings { /* whose were looked at last */
 	const void *process, *session, *user_ns;
 };
-bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
 
 /* ipc.c: the first one's, which is there for ever; another's, but for the one that was looked at last; of a file that is held */
 #if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)
 void bc_ipc_init(void);
-bool ipc_keeps(struct keeper *keeper);
-bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
-bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
+void ipc_keeps(struct keeper *keeper);
+void bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
+void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
 #else
 static inline void bc_ipc_init(void)
 {
 }
-static inline bool ipc_keeps(struct keeper *keeper)
+static inline void ipc_keeps(struct keeper *keeper)
 {
-	return true;
 }
-static inline bool bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
+static inline void bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper)
 {
-	return true;
 }
-static inline bool bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
+static inline void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
 {
-	return true;
 }
 #endif
 
@@ -134,7 +140,7 @@ struct bc_netns {
 	const unsigned int *nft, *xt; /* where nftables and iptables have their number */
 };
 void bc_netns_begin(struct bc_netns *search);
-bool bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper);
+void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper);
 void bc_netns_end(struct bc_netns *search);
 
 #endif

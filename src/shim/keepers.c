@@ -198,7 +198,7 @@ static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 		if (!GET(iattr, &kn->iattr) || !GET(flags, &kn->flags))
 			return false;
 		keeps(keeper, iattr);
-		if (iattr && !xattrs_keep(keeper, (const void *)iattr + IATTR_XATTRS))
+		if (iattr && !walked(keeper, "xattr", xattrs_keep(keeper, (const void *)iattr + IATTR_XATTRS)))
 			return false;
 		if ((flags & KERNFS_TYPE_MASK) == KERNFS_FILE && GET(open, &kn->attr.open))
 			keeps(keeper, open);
@@ -319,8 +319,8 @@ static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum f
 	}
 	if (kind == XFS)
 		forks_keep(keeper, inode);
-	return kind != TMPFS || (xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs) &&
-				 policies_keep(keeper, SHMEM_I((struct inode *)inode)));
+	return kind != TMPFS || (walked(keeper, "xattr", xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs)) &&
+				 walked(keeper, "mempolicy", policies_keep(keeper, SHMEM_I((struct inode *)inode))));
 }
 
 static bool inodes_keep(struct keeper *keeper, const struct super_block *sb, enum file_system kind)
@@ -348,21 +348,20 @@ static enum file_system kind_of(const struct super_block *sb)
 	return IS_ENABLED(CONFIG_SHMEM) && GET(magic, &sb->s_magic) && magic == TMPFS_MAGIC ? TMPFS : ANY;
 }
 
-static bool file_systems_keep(struct keeper *keeper)
+static void file_systems_keep(struct keeper *keeper)
 {
 	const struct list_head *node = super_blocks;
-	bool complete = true;
 
 	if (!super_blocks)
-		return true;
+		return;
 	while (next_of_list(keeper, super_blocks, &node)) {
 		const struct super_block *sb = list_entry(node, struct super_block, s_list);
 
 		keeper->holder.by = kind_of(sb) == XFS ? "xfs" : "inode";
-		complete &= inodes_keep(keeper, sb, kind_of(sb));
+		walked(keeper, "inode", inodes_keep(keeper, sb, kind_of(sb)));
 		keeper->steps = 0;
 	}
-	return node && complete;
+	walked(keeper, "super_block", node);
 }
 
 /* ---- kexec: what was loaded is the machine's until it is used, or another takes its place (kernel/kexec_core.c) */
@@ -414,32 +413,32 @@ static bool packs_keep(struct keeper *keeper)
 	return node;
 }
 
-bool bc_keepers(bc_holder_found found, void *context)
+const char *bc_keepers(bc_holder_found found, void *context)
 {
 	struct keeper keeper = { .found = found, .context = context, .holder.fd = -1 };
 	struct kernfs_node *const *cgroups;
 	const struct kernfs_node *root;
-	bool complete = true;
 
 	keeper.holder.by = "sysfs";
 	if (sysfs_root && GET(root, sysfs_root) && root)
-		complete &= nodes_keep(&keeper, root);
+		walked(&keeper, "sysfs", nodes_keep(&keeper, root));
 	keeper.steps = 0;
 	keeper.holder.by = "cgroupfs";
 	if (cgroup_root && GET(cgroups, cgroup_root) && GET(root, cgroups) && root)
-		complete &= nodes_keep(&keeper, root);
+		walked(&keeper, "cgroupfs", nodes_keep(&keeper, root));
 	keeper.steps = 0;
 	keeper.holder.by = "percpu";
-	complete &= chunks_keep(&keeper);
-	complete &= file_systems_keep(&keeper);
+	walked(&keeper, "percpu", chunks_keep(&keeper));
+	file_systems_keep(&keeper);
 	keeper.steps = 0;
 	keeper.holder.by = "bpf";
-	complete &= packs_keep(&keeper);
-	complete &= memtypes_keep(&keeper);
-	complete &= ksm_keeps(&keeper);
-	complete &= ipc_keeps(&keeper);
-	complete &= cgroups_keep(&keeper);
+	walked(&keeper, "bpf", packs_keep(&keeper));
+	memtypes_keep(&keeper);
+	ksm_keeps(&keeper);
+	ipc_keeps(&keeper);
+	cgroups_keep(&keeper);
 	keeper.holder.by = "kexec";
 	images_keep(&keeper);
-	return terminals_keep(&keeper) && complete;
+	terminals_keep(&keeper);
+	return keeper.torn;
 }

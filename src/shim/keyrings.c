@@ -101,39 +101,39 @@ static bool key_refers(struct keeper *keeper, const struct key *key, int depth)
 	return !root || (assoc_array_ptr_is_meta(root) && depth < MOST_DEPTH && tree_refers(keeper, root, depth + 1));
 }
 
-static bool keyring_refers(struct keeper *keeper, const struct key *key)
+static void keyring_refers(struct keeper *keeper, const struct key *key)
 {
 	keeper->steps = 0;
-	return !key || key_refers(keeper, key, 0);
+	if (key)
+		walked(keeper, "keyring", key_refers(keeper, key, 0));
 }
 
 /* Those that many tasks share are not walked again where the task before had the same. */
-bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
 {
 	const struct user_namespace *user_ns = cred->user_ns;
-	bool complete = keyring_refers(keeper, cred->thread_keyring) && keyring_refers(keeper, cred->request_key_auth);
 
+	keyring_refers(keeper, cred->thread_keyring);
+	keyring_refers(keeper, cred->request_key_auth);
 	if (cred->process_keyring != last->process)
-		complete &= keyring_refers(keeper, cred->process_keyring);
+		keyring_refers(keeper, cred->process_keyring);
 	if (cred->session_keyring != last->session)
-		complete &= keyring_refers(keeper, cred->session_keyring);
+		keyring_refers(keeper, cred->session_keyring);
 	last->process = cred->process_keyring;
 	last->session = cred->session_keyring;
 	if (user_ns == last->user_ns)
-		return complete;
+		return;
 	last->user_ns = user_ns;
-	complete &= keyring_refers(keeper, READ_ONCE(user_ns->user_keyring_register));
+	keyring_refers(keeper, READ_ONCE(user_ns->user_keyring_register));
 #ifdef CONFIG_PERSISTENT_KEYRINGS
-	complete &= keyring_refers(keeper, READ_ONCE(user_ns->persistent_keyring_register));
+	keyring_refers(keeper, READ_ONCE(user_ns->persistent_keyring_register));
 #endif
-	return complete;
 }
 
 #else
 
-bool bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
 {
-	return true;
 }
 
 #endif

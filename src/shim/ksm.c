@@ -46,18 +46,21 @@ static bool slot_keeps(struct keeper *keeper, const struct slot *slot)
 	return true;
 }
 
-bool ksm_keeps(struct keeper *keeper)
+static bool slots_keep(struct keeper *keeper, const struct list_head *slots)
 {
-	const struct list_head *node;
+	const struct list_head *node = slots;
 
-	if (!first)
-		return true;
-	keeper->steps = 0;
-	keeper->holder.by = "ksm";
-	node = &first->mm_node;
-	while (next_of_list(keeper, &first->mm_node, &node)) {
+	while (next_of_list(keeper, slots, &node)) {
 		if (!slot_keeps(keeper, list_entry(node, struct slot, mm_node)))
 			return false;
 	}
 	return node;
+}
+
+void ksm_keeps(struct keeper *keeper)
+{
+	keeper->steps = 0;
+	keeper->holder.by = "ksm";
+	if (first)
+		walked(keeper, "ksm", slots_keep(keeper, &first->mm_node));
 }

@@ -93,27 +93,25 @@ static bool areas_keep(struct keeper *keeper, const struct list_head *list)
 		if (!GET(vm, &list_entry(node, struct vmap_area, list)->vm))
 			return false;
 		if ((long)vm < 0 && GET(copy, vm) && copy.flags & VM_IOREMAP &&
-		    !mapping_keeps(keeper, copy.phys_addr, copy.phys_addr + get_vm_area_size(&copy)))
+		    !walked(keeper, "memtype", mapping_keeps(keeper, copy.phys_addr, copy.phys_addr + get_vm_area_size(&copy))))
 			return false;
 	}
 	return node;
 }
 
-bool memtypes_keep(struct keeper *keeper)
+void memtypes_keep(struct keeper *keeper)
 {
-	bool complete = true;
 	unsigned int i, count;
 	const char *first;
 
 	keeper->steps = 0;
 	keeper->holder.by = "ioremap";
 	if (!types)
-		return true;
+		return;
 	if (areas)
-		return areas_keep(keeper, areas);
-	if (!nodes || !node_count || !GET(first, nodes) || !GET(count, node_count))
-		return true;
+		walked(keeper, "vmap_area", areas_keep(keeper, areas));
+	if (areas || !nodes || !node_count || !GET(first, nodes) || !GET(count, node_count))
+		return;
 	for (i = 0; i < count; i++)
-		complete &= areas_keep(keeper, (const void *)(first + i * node_bytes + list_at));
-	return complete;
+		walked(keeper, "vmap_area", areas_keep(keeper, (const void *)(first + i * node_bytes + list_at)));
 }

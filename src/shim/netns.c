@@ -349,25 +349,23 @@ void bc_netns_end(struct bc_netns *search)
 	xa_destroy(&search->seen);
 }
 
-bool bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper)
+void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper)
 {
 	const void *part;
-	bool complete;
 
 	if (!net || xa_insert(&search->seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
-		return true;
+		return;
 	keeper->holder.by = "netns";
 	keeper->steps = 0;
 	words_keep(keeper, (const void *const *)net, WORDS(*net)); /* hooks of netfilter, settings, tables of hashes */
-	complete = devices_keep(keeper, net);
-	complete &= routes_keep(keeper, net);
-	complete &= routes6_keep(keeper, net);
-	complete &= rules_keep(keeper, net);
+	walked(keeper, "net_device", devices_keep(keeper, net));
+	walked(keeper, "fib", routes_keep(keeper, net));
+	walked(keeper, "fib6", routes6_keep(keeper, net));
+	walked(keeper, "fib_rules", rules_keep(keeper, net));
 	part = part_of(net, search->nft);
 	if (part)
-		complete &= tables_keep(keeper, part);
+		walked(keeper, "nf_tables", tables_keep(keeper, part));
 	part = part_of(net, search->xt);
 	if (part)
-		complete &= xtables_keep(keeper, part);
-	return complete;
+		walked(keeper, "x_tables", xtables_keep(keeper, part));
 }

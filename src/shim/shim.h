@@ -40,7 +40,7 @@ void bc_holders_init(void);
 
 /* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
 void bc_keepers_init(void);
-bool bc_keepers(bc_holder_found found, void *context);
+const char *bc_keepers(bc_holder_found found, void *context);
 
 /* memory.c */
 void bc_memory_init(void);

@@ -69,8 +69,9 @@ static bool port_keeps(struct keeper *keeper, const struct tty_port *port)
 	const void *used, *unused;
 
 	keeps(keeper, port);
-	return GET(used, (const void *const *)&port->buf.head) && buffers_keep(keeper, used) &&
-	       GET(unused, (const void *const *)&port->buf.free.first) && buffers_keep(keeper, unused);
+	return walked(keeper, "tty_buffer",
+		      GET(used, (const void *const *)&port->buf.head) && buffers_keep(keeper, used) &&
+			      GET(unused, (const void *const *)&port->buf.free.first) && buffers_keep(keeper, unused));
 }
 
 static bool terminal_keeps(struct keeper *keeper, const struct tty_struct *tty)
@@ -163,31 +164,29 @@ static bool consoles_keep(struct keeper *keeper)
 	return complete;
 }
 
-bool terminals_keep(struct keeper *keeper)
+void terminals_keep(struct keeper *keeper)
 {
-	bool complete;
-
 	keeper->steps = 0;
 	keeper->holder.by = "tty";
-	complete = drivers_keep(keeper);
+	walked(keeper, "tty_driver", drivers_keep(keeper));
 	keeper->holder.by = "console";
-	return consoles_keep(keeper) && complete;
+	walked(keeper, "console", consoles_keep(keeper));
 }
 
 /* The two ends go together: release_tty(). */
-bool bc_terminal_refers(const struct file *file, struct keeper *keeper)
+void bc_terminal_refers(const struct file *file, struct keeper *keeper)
 {
 	const struct tty_file_private *private = READ_ONCE(file->private_data);
 	const struct tty_struct *tty, *link;
-	bool complete;
 	int i;
 
 	for (i = 0; READ_ONCE(file->f_op) != operations[i]; i++) {
 		if (i == ARRAY_SIZE(operations) - 1)
-			return true;
+			return;
 	}
 	if (!private || !GET(tty, &private->tty) || !tty)
-		return true;
-	complete = terminal_keeps(keeper, tty);
-	return (!GET(link, &tty->link) || !link || terminal_keeps(keeper, link)) && complete;
+		return;
+	walked(keeper, "tty", terminal_keeps(keeper, tty));
+	if (GET(link, &tty->link) && link)
+		walked(keeper, "tty", terminal_keeps(keeper, link));
 }

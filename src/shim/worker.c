@@ -296,6 +296,15 @@ void bc_log_refused(u32 id, const char *name, u64 refusals, const char *task, s3
 			*name ? " " : "", name, refusals, resource, task, pid, site, id);
 }
 
+void bc_log_torn(u32 id, const char *name, const char *walk)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	if (__ratelimit(&limit))
+		pr_warn("container %u%s%s: the search for holders never comes to the end of %s: nothing is called leaked; see /proc/beancounter/%u/leaks\n",
+			id, *name ? " " : "", name, walk, id);
+}
+
 void bc_trace_refused(u32 id, const char *resource, const char *cause, u64 bytes, u64 site)
 {
 	trace_charge_refused(id, resource, cause, bytes, site);

@@ -217,7 +217,7 @@ class Named : public Core
 		holder.by = "cwd";
 		const u64 object = any_object();
 		strncpy(holder.comm, name().c_str(), sizeof(holder.comm) - 1);
-		host::set_holders({{object, holder}}, !one_in(4));
+		host::set_holders({{object, holder}}, one_in(4) ? "netns" : nullptr);
 	}
 	void found()
 	{

@@ -74,7 +74,7 @@ TEST_F(Stop, LostByItsHolderItIsALeak)
 	Container *c = start(ns(1));
 	const u64 object = make(k64_);
 	stop(ns(1));
-	host::set_holders({{object, {78, -1, "cwd", "sh"}}}, false);
+	host::set_holders({{object, {78, -1, "cwd", "sh"}}}, "netns");
 	time_to(*c, State::held);
 	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "held").at("details"), "pid=78,comm=sh,by=cwd");
 	host::set_holders({});
@@ -82,40 +82,6 @@ TEST_F(Stop, LostByItsHolderItIsALeak)
 	freed(object);
 	work_for(10000);
 	EXPECT_EQ(c->current(), State::clean);
-}
-
-TEST_F(Stop, AWalkThatDidNotComeToItsEndAccusesNobody)
-{
-	Container *c = start(ns(1));
-	const u64 object = make(k64_);
-	host::set_holders({}, false);
-	stop(ns(1));
-	work_for(30000);
-	EXPECT_EQ(c->current(), State::settling);
-	EXPECT_EQ(waits(1), "search");
-	host::set_holders({});
-	time_to(*c, State::leaked);
-	host::set_holders({}, false);
-	work_for(60000);
-	EXPECT_EQ(c->current(), State::leaked) << "it was looked for to the end once";
-	EXPECT_EQ(leak("leaked", "count"), "1");
-	freed(object);
-}
-
-TEST_F(Stop, AWalkThatNeverComesToItsEndEndsAtTheCeiling)
-{
-	Container *c = start(ns(1));
-	const u64 object = make(k64_);
-	host::set_holders({}, false);
-	stop(ns(1));
-	time_to(*c, State::held, 300000);
-	EXPECT_EQ(leak("held", "details"), "by=unknown");
-	EXPECT_EQ(leak("leaked", "count"), "");
-	work_for(60000);
-	EXPECT_EQ(c->current(), State::held);
-	host::set_holders({});
-	time_to(*c, State::leaked);
-	freed(object);
 }
 
 TEST_F(Stop, ATreesNodeLivesWithWhatTheTreeIsIn)

@@ -80,8 +80,8 @@ long references();		 // of all
 // ---- the rest
 using Probe = std::function<void(enum bc_probe what, bc_u64 object, bc_u32 size, bc_probed &out)>;
 void set_probe(Probe probe);
-// What living tasks refer to, and whether the walk over them is complete.
-void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, bool complete = true);
+// What living tasks refer to, and which walk over them breaks off; nullptr: none.
+void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, const char *torn = nullptr);
 // What bc_words() finds, by the object that the word points to, and whether it has seen all.
 struct Word {
 	bc_u64 to; // where it points
@@ -116,6 +116,11 @@ struct RefusalLog {
 	std::string task, resource, site;
 };
 std::vector<RefusalLog> refusal_log();
+struct TornLog {
+	bc_u32 id;
+	std::string walk;
+};
+std::vector<TornLog> torn_log();
 unsigned long refusals_traced();
 unsigned long leaks_traced();
 

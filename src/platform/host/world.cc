@@ -25,11 +25,12 @@ struct World {
 	std::vector<bc_u32> faces;
 	std::vector<StopLog> log;
 	std::vector<RefusalLog> refusals;
+	std::vector<TornLog> torn;
 	unsigned long refusals_traced = 0;
 	unsigned long leaks_traced = 0;
 	Probe probe;
 	std::vector<std::pair<bc_u64, bc_holder>> holders;
-	bool holders_complete = true;
+	const char *holders_torn = nullptr;
 	std::vector<Word> words;
 	bool words_complete = true;
 	unsigned long searches = 0;
@@ -79,11 +80,11 @@ void set_probe(Probe probe)
 	g_world.with([&](World &w) { w.probe = std::move(probe); });
 }
 
-void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, bool complete)
+void set_holders(std::vector<std::pair<bc_u64, bc_holder>> holders, const char *torn)
 {
 	g_world.with([&](World &w) {
 		w.holders = std::move(holders);
-		w.holders_complete = complete;
+		w.holders_torn = torn;
 	});
 }
 
@@ -113,6 +114,11 @@ std::vector<StopLog> stop_log()
 std::vector<RefusalLog> refusal_log()
 {
 	return g_world.with([](World &w) { return w.refusals; });
+}
+
+std::vector<TornLog> torn_log()
+{
+	return g_world.with([](World &w) { return w.torn; });
 }
 unsigned long refusals_traced()
 {
@@ -217,17 +223,17 @@ void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *
 		probe(what, object, size, *out);
 }
 
-bool bc_holders(bc_holder_found found, void *context)
+const char *bc_holders(bc_holder_found found, void *context)
 {
 	may_sleep(__func__);
 	std::vector<std::pair<bc_u64, bc_holder>> holders;
-	const bool complete = g_world.with([&](World &w) {
+	const char *torn = g_world.with([&](World &w) {
 		holders = w.holders;
-		return w.holders_complete;
+		return w.holders_torn;
 	});
 	for (const auto &[pointer, holder] : holders)
 		found(context, pointer, &holder);
-	return complete;
+	return torn;
 }
 
 bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, void *context)
@@ -275,6 +281,13 @@ void bc_log_refused(bc_u32 id, const char *, bc_u64 refusals, const char *task, 
 	may_sleep(__func__);
 	g_world.with([&](World &w) { w.refusals.push_back({id, refusals, task, resource, site}); });
 }
+
+void bc_log_torn(bc_u32 id, const char *, const char *walk)
+{
+	may_sleep(__func__);
+	g_world.with([&](World &w) { w.torn.push_back({id, walk}); });
+}
+
 void bc_trace_stop(bc_u32, const char *, const char *, bc_u64, bc_u64) {}
 void bc_trace_leak(bc_u32, const char *, const char *, const char *, bc_u64, bc_u64)
 {
