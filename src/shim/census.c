@@ -6,7 +6,8 @@
  * whole memory of the kernel is looked through for it: slabs, stacks, pages, per-CPU memory, the kernel's and the modules' data.
  *
  * Not looked at: what belongs to user space and files, page tables, what is free; and what was allocated before there was an
- * allocator, e.g. the tables of hashed names, whose lists are links and no references.
+ * allocator, e.g. the tables of hashed names, whose lists are links and no references. Nor the stacks of the CPUs themselves: what interrupts
+ * and softirqs have left there stays until one goes as deep again, and whoever is on them just now is not for long.
  *
  * Read as /proc/kcore does: pages that are online, copied without faulting, nothing locked.
  */
@@ -16,6 +17,7 @@
 #include <linux/mmzone.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <asm/cpu_entry_area.h>
 
 #include "nofault.h"
 #include "shim.h"
@@ -28,6 +30,7 @@ static struct {
 } data[2];
 static const void *dentries; /* their cache */
 static u32 unit_size;	     /* of the per-CPU memory that the kernel starts with */
+static unsigned long irq_stack, exception_stacks; /* in there: arch/x86/kernel/irq_64.c, mm/cpu_entry_area.c */
 
 void bc_census_init(void)
 {
@@ -38,6 +41,8 @@ void bc_census_init(void)
 	data[0].end = bc_lookup("_edata");
 	data[1].start = bc_lookup("__bss_start");
 	data[1].end = bc_lookup("__bss_stop");
+	irq_stack = bc_lookup("irq_stack_backing_store");
+	exception_stacks = bc_lookup("exception_stacks");
 	if (!cache || !GET(dentries, cache))
 		dentries = NULL;
 	if (!size || !GET(unit_size, size))
@@ -200,6 +205,24 @@ static bool look_through_data(struct search *search, u64 from, u64 end)
 	return complete;
 }
 
+static bool is_stack(unsigned long offset)
+{
+	return (irq_stack && offset - irq_stack < IRQ_STACK_SIZE) ||
+	       (exception_stacks && offset - exception_stacks < sizeof(struct exception_stacks));
+}
+
+static bool look_through_cpu(struct search *search, int cpu)
+{
+	bool complete = true;
+	unsigned long offset;
+
+	for (offset = 0; offset < unit_size; offset += PAGE_SIZE)
+		if (!is_stack(offset))
+			complete &= look_through_data(search, per_cpu_offset(cpu) + offset,
+						      per_cpu_offset(cpu) + min_t(unsigned long, offset + PAGE_SIZE, unit_size));
+	return complete;
+}
+
 bool bc_words(const struct bc_range *ranges, u32 count, bc_word_found found, void *context)
 {
 	struct search search = { .ranges = ranges, .count = count, .found = found, .context = context };
@@ -218,7 +241,7 @@ bool bc_words(const struct bc_range *ranges, u32 count, bc_word_found found, voi
 	for (i = 0; i < ARRAY_SIZE(data); i++)
 		complete &= data[i].start && look_through_data(&search, data[i].start, data[i].end);
 	for_each_possible_cpu(cpu)
-		complete &= look_through_data(&search, per_cpu_offset(cpu), per_cpu_offset(cpu) + unit_size);
+		complete &= look_through_cpu(&search, cpu);
 	memset(search.copy, 0, PAGE_SIZE);
 	free_page((unsigned long)search.copy);
 	return complete;

@@ -6,8 +6,10 @@
  *   lose   it allocates one and forgets it
  *   free   gives the lost ones back, from any task; so does unloading
  *
- * A lost one's address is kept inverted: a search of the memory must not find it.
+ * A lost one's address is kept inverted: a search of the memory must not find it. Nor may it be what somebody remembers of an object
+ * that was there before, so that the elements lie in memory that was not used lately.
  */
+#include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -18,6 +20,7 @@
 
 #define ELEMENT 200
 #define MOST_LOST 16
+#define USED_LATELY 8192 /* pages, 32 MiB: more than the CPUs and the smallest blocks keep for the next */
 
 static DEFINE_MUTEX(lock);
 static struct kmem_cache *cache;
@@ -84,11 +87,36 @@ static const struct proc_ops reserve_ops = {
 	.proc_lseek = noop_llseek,
 };
 
+static void take_pages(struct list_head *taken)
+{
+	struct page *page;
+	int i;
+
+	for (i = 0; i < USED_LATELY; i++) {
+		page = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		list_add(&page->lru, taken);
+	}
+}
+
+static void give_pages(struct list_head *taken)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, taken, lru)
+		__free_page(page);
+}
+
 static int __init reserve_init(void)
 {
+	LIST_HEAD(taken);
+
+	take_pages(&taken);
 	/* Not merged: a usercopy region. */
 	cache = kmem_cache_create_usercopy("reserve_element", ELEMENT, 0, 0, 0, ELEMENT, NULL);
-	pool = cache ? mempool_create_slab_pool(1, cache) : NULL;
+	pool = cache ? mempool_create_slab_pool(1, cache) : NULL; /* the first element, and its page */
+	give_pages(&taken);
 	if (pool && proc_create("reserve", 0222, NULL, &reserve_ops))
 		return 0;
 	mempool_destroy(pool);
