@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 repo=$(cd ../.. && pwd)
 KERNEL=${KERNEL:-$(uname -r)}
 programs=$repo/build/selftest
-test_modules=$repo/build/$KERNEL/tests
+test_modules=${TEST_MODULES:-$repo/build/$KERNEL/tests}
 proc=/proc/beancounter
 
 # --- KTAP. A test is a function: 0 is ok, $SKIP with $skip_reason set is a skip,
@@ -224,6 +224,20 @@ expect_clean() { # id
 
 # The kernel log from the line with that mark on, which somebody has written to /dev/kmsg.
 log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1 }'; }
+
+# insmod_refused MODULE [REGEX]: it is, by the kernel, whose log says why; nothing is left behind.
+insmod_refused() {
+	local mark="mark-$$-$RANDOM" status=0
+	echo "$mark" >/dev/kmsg
+	insmod "$1" && fail "insmod worked" && return 1
+	[ -z "${2-}" ] || log_since "$mark" | grep -E "$2" || fail "the log does not say '$2':" "$(log_since "$mark")" || status=1
+	[ ! -e "$proc" ] || fail "$proc was left behind" || status=1
+	return "$status"
+}
+
+unloaded() {
+	rmmod beancounter && [ ! -e "$proc" ] && ! grep -E 'bc_tramp' /sys/kernel/tracing/enabled_functions
+}
 
 # --- what the tests need
 

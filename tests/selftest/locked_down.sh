@@ -18,23 +18,9 @@ goes_on() {
 	still_counts
 }
 
-# refused REGEX: insmod is, by the kernel, whose log says why; nothing is left behind.
-refused() {
-	local mark="mark-$$-$RANDOM" status=0
-	echo "$mark" >/dev/kmsg
-	insmod "$module" && fail "insmod worked" && return 1
-	log_since "$mark" | grep -E "$1" || fail "the log does not say '$1':" "$(log_since "$mark")" || status=1
-	[ ! -e "$proc" ] || fail "$proc was left behind" || status=1
-	return "$status"
-}
-
-unloaded() {
-	rmmod beancounter && [ ! -e "$proc" ] && ! grep -E 'bc_tramp' /sys/kernel/tracing/enabled_functions
-}
-
 signed_only() {
 	echo Y >/sys/module/module/parameters/sig_enforce || return
-	refused 'Loading of (unsigned module|module with unavailable key) is rejected'
+	insmod_refused "$module" 'Loading of (unsigned module|module with unavailable key) is rejected'
 }
 
 need_module
@@ -44,6 +30,6 @@ ktap_plan 5
 ktap_test "loaded, then lockdown=integrity: goes on" goes_on integrity
 ktap_test "loaded, then lockdown=confidentiality: goes on" goes_on confidentiality
 ktap_test "locked down: unloads" unloaded
-ktap_test "locked down: an unsigned module is refused, and the kernel says so" refused 'Lockdown: insmod: unsigned module loading is restricted'
+ktap_test "locked down: an unsigned module is refused, and the kernel says so" insmod_refused "$module" 'Lockdown: insmod: unsigned module loading is restricted'
 ktap_test "module.sig_enforce: an unsigned module is refused, and the kernel says so" signed_only
 ktap_end
