@@ -269,6 +269,8 @@ void Stopper::give_up_oldest()
 			if (keeps_row(c) && (oldest == nullptr || rather(c, *oldest)))
 				oldest = &c;
 		});
+		if (oldest == nullptr)
+			break;
 		oldest->dismissed.set_relaxed(1);
 		oldest->next_look_ms = 0;
 		health.count(Loss::rows_given_up);
