@@ -184,7 +184,8 @@ with_kprobes() {
 with_bpf() {
 	expect "a BPF program on kfree" "attach: EBUSY" "$("$programs/fentry_user" kfree </dev/null)" || return
 	take_away || return
-	sleep 1000 | "$programs/fentry_user" "$allocation" >"$folder/fentry" &
+	: >"$folder/fentry" # here, and not when the job gets to it: the last turn's answer would be taken for this one's
+	sleep 1000 | "$programs/fentry_user" "$allocation" >>"$folder/fentry" &
 	# It waits for grace periods, as long as the load makes them.
 	poll 300 test -s "$folder/fentry" || fail "no BPF program after 300 s" || return
 	expect "a BPF program" attached "$(cat "$folder/fentry")" || return
