@@ -72,7 +72,7 @@ control:
 kernels:
 	@scripts/kernels
 
-# Where modules are looked for; dkms does the same from dkms.conf.
+# Where modules are looked for.
 install: module
 	$(MAKE) -C $(KDIR) M=$(BUILD)/$$($(MAKE) -s -C $(KDIR) kernelrelease) modules_install
 	$(MAKE) --no-print-directory -C src/beanctl OUT=$(BUILD) install
