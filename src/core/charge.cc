@@ -18,7 +18,8 @@ void fold(Container &c, ByteKind kind, Cells *cells)
 {
 	const Unpacked part = unpack(platform::percpu_swap(&cells->packed[static_cast<size_t>(kind)], kMiddle));
 	count_shared(c, kind, part.bytes, part.objects);
-	if (__builtin_expect((c.gate.relaxed() & kGateLarge) != 0, false))
+	// Only what was added can be near a bound. And a free takes no lock, whatever it has interrupted.
+	if (__builtin_expect(part.bytes > 0 && (c.gate.relaxed() & kGateLarge) != 0, false))
 		look_at_threshold(c, kind);
 }
 

@@ -96,6 +96,6 @@ void close_box(struct kunit *test);
 	    .test_cases = _cases,                                                                                      \
 	}
 
-extern struct kunit_suite allocations_suite, frees_suite, places_suite, stop_suite;
+extern struct kunit_suite allocations_suite, frees_suite, places_suite, stop_suite, nmi_suite;
 
 #endif

@@ -36,7 +36,7 @@ static struct kunit_case core_cases[] = {
 
 static BOX_SUITE(core, core_cases);
 
-#define SUITES &core_suite, &allocations_suite, &frees_suite, &places_suite, &stop_suite
+#define SUITES &core_suite, &allocations_suite, &frees_suite, &places_suite, &stop_suite, &nmi_suite
 
 #if BC_KERNEL_6_12
 kunit_test_suites(SUITES);
