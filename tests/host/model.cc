@@ -270,6 +270,22 @@ bool Modelled::is(Slot slot, const Object &o)
 	       (site.kind == ByteKind::dcachesize) == o.reclaimable;
 }
 
+// Beyond half of the table the core itself dismisses rows, the oldest first (stop_listed_test.cc), and counts them. One of them may
+// have gone meanwhile.
+void Modelled::dismissed_by_core()
+{
+	const s64 given_up = health.of(Loss::rows_given_up);
+	if (given_up == given_up_)
+		return;
+	given_up_ = given_up;
+	std::set<u16> rows = stopped_;
+	containers.each([&](Container &c) {
+		if (c.dismissed.relaxed() == 0)
+			rows.erase(c.index.value);
+	});
+	dismissed_.merge(rows);
+}
+
 void Modelled::compare()
 {
 	std::map<u16, Sum> sums;
@@ -289,6 +305,7 @@ void Modelled::compare()
 		(is_live ? seen_live : seen_zombies).insert(is_live ? live->first : dead->first);
 		add(sums[object.owner], object.reclaimable, object.stride);
 	}
+	dismissed_by_core();
 	for (auto &[address, object] : live_) {
 		if (object.owner == 0 || seen_live.contains(address))
 			continue;

@@ -86,6 +86,7 @@ class Modelled : public Core
 	bool make_for(const void *space, u64 address, u64 caller, CacheKey key);
 	static void end_scarcity();
 	void forget(u64 address, const Object &object, bool seen);
+	void dismissed_by_core();
 	static void add(Sum &sum, bool reclaimable, u32 stride);
 	static bool is(Slot slot, const Object &o);
 
@@ -109,6 +110,7 @@ class Modelled : public Core
 	std::multimap<u64, Object> zombies_;
 	std::set<u16> bounded_;
 	u64 made_ = 0;
+	s64 given_up_ = 0; // health's rows_given_up, when last compared
 	bool interrupted_ = false; // what is missed then could be anybody's
 
       protected:
