@@ -20,6 +20,9 @@ void bc_core_exit(void);
 bool bc_core_is_flat(void);
 /* The first wrapper may run from here on. */
 void bc_core_hooks(bc_u32 in_place);
+/* any: some hooks are stuck and others gone. From here on nothing is refused, and `health` says that no number is to be
+ * relied on. */
+void bc_core_switch_off(void);
 
 /*
  * One round of everything slow: faces of new containers, stops, verdicts. sleep; bc_core_work(), bc_render() and

@@ -168,7 +168,7 @@ Severity severity(u32 gfp, const Site &site)
 
 Answer ask(Container &c, const Request &request, u32 attempt, Admission &admission)
 {
-	Severity how = severity(request.gfp, sites[request.site]);
+	Severity how = health.switched_off() ? Severity::force : severity(request.gfp, sites[request.site]);
 	if (__builtin_expect(c.fail_nth.relaxed() > 0, false) && attempt == 0 && how != Severity::force && is_nth(c)) {
 		write_down(c, request, charged_as(request.kind), Cause::fail_nth);
 		return Answer::refused;

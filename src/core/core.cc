@@ -69,6 +69,8 @@ void bc_core_exit(void)
 bool bc_core_is_flat(void) { return bc_ledger.flat(); }
 void bc_core_hooks(bc_u32 in_place) { g_hooks.set_relaxed(in_place); }
 
+void bc_core_switch_off(void) { health.switch_off(); }
+
 void bc_core_work(struct bc_round *round)
 {
 	*round = bc_round{};

@@ -40,9 +40,8 @@ class Health
 	}
 	s64 of(Loss loss) const { return losses_[static_cast<size_t>(loss)].relaxed(); }
 
-	// What makes a verdict of "clean" doubtful: an object that was never recorded cannot be seen to survive.
-	// After an error of ours that makes every further number doubtful: nothing is charged any more, frees still
-	// uncharge.
+	// Some hooks cannot be taken away and others are gone: every further number is doubtful, and no bound refuses
+	// anything.
 	void switch_off() { off_.set_relaxed(1); }
 	bool switched_off() const { return off_.relaxed() != 0; }
 
@@ -50,6 +49,7 @@ class Health
 	void count_torn() { torn_.add(1); }
 	s64 torn() const { return torn_.relaxed(); }
 
+	// What makes a verdict of "clean" doubtful: an object that was never recorded cannot be seen to survive.
 	s64 blind() const { return of(Loss::missed) + of(Loss::sites_lost) + of(Loss::stale) + of(Loss::unknown); }
 
       private:

@@ -248,8 +248,10 @@ int bc_hooks_detach(void)
 
 	synchronize_rcu_tasks();
 	while (in_flight() != 0) {
-		if (++waited % 1000 == 0)
-			pr_info("%lld allocations are still asleep inside the allocator: waiting for them\n", in_flight());
+		if (++waited % 1000 == 100) { /* a second, and then each ten */
+			pr_info("%lld allocations are asleep inside the allocator: rmmod waits for them\n", in_flight());
+			bc_name_sleepers();
+		}
 		msleep(10);
 	}
 	synchronize_rcu_tasks();

@@ -150,8 +150,9 @@ fail_references:
 	bc_events_exit();
 fail_hooks:
 	if (bc_hooks_detach()) {
-		/* The kernel still calls our text: it has to stay. A loaded module that does nothing is the least harm. */
-		pr_err("a hook is stuck: the module stays loaded, and idle\n");
+		/* The kernel still calls our text: it has to stay. */
+		bc_core_switch_off();
+		pr_err("a hook is stuck: the module stays loaded, refuses nothing, and its numbers say nothing\n");
 		__module_get(THIS_MODULE);
 		return 0;
 	}
@@ -171,11 +172,12 @@ static void __exit beancounter_exit(void)
 	if (bc_hooks_detach()) {
 		/*
 		 * ftrace has given up (ftrace_kill() after a bug of its own) and our trampolines are still called. Returning
-		 * would free their text under the CPUs' feet: stay here for ever instead.
+		 * would free their text under the CPUs' feet: stay here for ever instead. Idle: nobody is to take it for hung.
 		 */
-		pr_crit("a hook is stuck: rmmod cannot end. Reboot when it suits\n");
+		bc_core_switch_off();
+		pr_crit("a hook is stuck: rmmod cannot end, but nothing is refused any more. Reboot when it suits\n");
 		for (;;)
-			schedule_timeout_uninterruptible(MAX_SCHEDULE_TIMEOUT);
+			schedule_timeout_idle(MAX_SCHEDULE_TIMEOUT);
 	}
 	bc_references_exit();
 	bc_events_exit();

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looking at the current task's stack: who called the allocator, was there a page fault, and all of it for a report.
+ * Looking at stacks: who called the allocator, was there a page fault, and all of it for a report; and who sleeps below a wrapper of ours.
  */
 #include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/stackdepot.h>
 #include <linux/stacktrace.h>
 
@@ -34,6 +36,13 @@ struct text_range {
 static struct text_range slab_ranges[PARTS][ARRAY_SIZE(slab_functions)];
 static struct text_range slab_all[PARTS] = { { ~0ul }, { ~0ul } }; /* they lie in few files */
 static unsigned long own_start, own_end;
+
+/* Of another task: exported by 6.12 only. */
+static unsigned int no_stack(struct task_struct *task, unsigned long *store, unsigned int size, unsigned int skip)
+{
+	return 0;
+}
+DEFINE_STATIC_CALL(bc_stack_of_task, no_stack);
 static unsigned long rethook_trampoline;
 
 static bool find_part(const char *name, enum part part, struct text_range *range)
@@ -52,6 +61,7 @@ static bool is_in(const struct text_range *range, unsigned long return_address)
 
 void bc_slab_ranges_init(void)
 {
+	unsigned long stack_of_task;
 	enum part part;
 	int i;
 
@@ -68,6 +78,9 @@ void bc_slab_ranges_init(void)
 	own_start = bc_text_start(THIS_MODULE);
 	own_end = bc_text_end(THIS_MODULE);
 	rethook_trampoline = bc_lookup("arch_rethook_trampoline");
+	stack_of_task = bc_lookup("stack_trace_save_tsk");
+	if (stack_of_task)
+		static_call_update(bc_stack_of_task, (void *)stack_of_task);
 }
 
 static bool in_allocator(unsigned long address)
@@ -163,6 +176,34 @@ u64 bc_true_caller(void)
 		first = first_outside(entries, n);
 	}
 	return first < n ? entries[first] : n ? entries[n - 1] : 0;
+}
+
+#define MOST_SLEEPERS 8
+
+/*
+ * Says in the log whose stacks have a return address of ours, but the current task's: by the time rmmod waits nobody else is in this
+ * module's text but below a wrapper. A task that runs meanwhile is not asked (arch_stack_walk() of another's stack, kernel/stacktrace.c).
+ */
+void bc_name_sleepers(void)
+{
+	static unsigned long entries[64]; /* rmmod alone comes here */
+	unsigned int left = MOST_SLEEPERS, n, i;
+	struct task_struct *process, *task;
+
+	rcu_read_lock();
+	for_each_process_thread(process, task) {
+		if (task == current || !left)
+			continue;
+		n = static_call(bc_stack_of_task)(task, entries, ARRAY_SIZE(entries), 0);
+		for (i = 0; i < n && !(entries[i] >= own_start && entries[i] < own_end); i++)
+			;
+		if (i == n)
+			continue;
+		pr_info("rmmod waits for %s, pid %d: /proc/%d/stack has where it sleeps\n", task->comm, task_pid_nr(task),
+			task_pid_nr(task));
+		left--;
+	}
+	rcu_read_unlock();
 }
 
 /*

@@ -206,6 +206,10 @@ TEST_F(Bound, HardAtTheBarrierSoftAboveTheLimitForcedNever)
 	EXPECT_EQ(make(k64_), 0u);
 	EXPECT_EQ(resource("kmemsize")["forced"], std::to_string(128 + 6 * 64));
 	EXPECT_EQ(health.of(Loss::forced), 2 + 6);
+
+	bc_core_switch_off();
+	EXPECT_NE(make(k64_), 0u) << "with hooks that nobody can take away, nothing is refused";
+	EXPECT_EQ(health.of(Loss::forced), 2 + 7);
 }
 
 TEST_F(Bound, DeadObjectsDoNotRefuseLivingOnes)

@@ -270,8 +270,8 @@ bool Modelled::is(Slot slot, const Object &o)
 	       (site.kind == ByteKind::dcachesize) == o.reclaimable;
 }
 
-// Beyond half of the table the core itself dismisses rows, the oldest first (stop_listed_test.cc), and counts them. One of them may
-// have gone meanwhile.
+// Beyond half of the table the core itself dismisses rows, the oldest first (stop_listed_test.cc), and counts them. One
+// of them may have gone meanwhile.
 void Modelled::dismissed_by_core()
 {
 	const s64 given_up = health.of(Loss::rows_given_up);

@@ -110,7 +110,7 @@ class Modelled : public Core
 	std::multimap<u64, Object> zombies_;
 	std::set<u16> bounded_;
 	u64 made_ = 0;
-	s64 given_up_ = 0; // health's rows_given_up, when last compared
+	s64 given_up_ = 0;	   // health's rows_given_up, when last compared
 	bool interrupted_ = false; // what is missed then could be anybody's
 
       protected:

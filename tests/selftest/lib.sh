@@ -224,6 +224,7 @@ expect_clean() { # id
 
 # The kernel log from the line with that mark on, which somebody has written to /dev/kmsg.
 log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1 }'; }
+log_says() { log_since "$1" | grep -qE "$2"; } # mark, regex
 
 # insmod_refused MODULE [REGEX]: it is, by the kernel, whose log says why; nothing is left behind.
 insmod_refused() {

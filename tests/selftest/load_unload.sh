@@ -11,6 +11,7 @@ cycles=${LOAD_CYCLES:-6}
 
 need_module
 need_programs
+need_test_module sleeper
 warm_up
 [ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
 
@@ -84,16 +85,36 @@ no_container_runs() {
 	[ -z "$(column "$proc/containers" id state=running)$(column "$proc/containers" id state=settling)" ]
 }
 
+# Who sleeps in the allocator returns to the module's text: rmmod waits, and says for whom.
+waits_for_a_sleeper() {
+	local sleeper status=0 # of a container: others' allocations do not come back to the wrapper
+	mark="mark-$$-$RANDOM"
+	load_test_module sleeper || return
+	echo "$mark" >/dev/kmsg
+	start_container -- cat /proc/sleeper || return
+	sleeper=$(pgrep -P "$CONTAINER_PID")
+	poll 30 grep -qx 1 /sys/module/sleeper/parameters/asleep || fail "nobody sleeps in a constructor" || status=1
+	rmmod beancounter &
+	poll 60 log_says "$mark" "beancounter: rmmod waits for cat, pid $sleeper: " || fail "the log does not name it:" "$(log_since "$mark")" || status=1
+	kill -0 "$!" || fail "rmmod has ended" || status=1
+	echo 1 >/sys/module/sleeper/parameters/go
+	wait "$!" || fail "rmmod: status $?" || status=1
+	end_container || status=1
+	[ ! -e "$proc" ] || fail "$proc is still there" || status=1
+	insmod "$BEANCOUNTER_MODULE" && unload_test_module sleeper && return "$status"
+}
+
 fresh() {
 	run_container -- workloads/busy.sh || return
 	expect_clean "$CONTAINER_ID" || return
 	expect_healthy
 }
 
-ktap_plan $((cycles + 2))
+ktap_plan $((cycles + 3))
 for ((i = 1; i <= cycles; i++)); do
 	ktap_test "unload and load, number $i" cycle
 done
+ktap_test "a task asleep in the allocator: rmmod waits, and names it" waits_for_a_sleeper
 ktap_test "the containers under way stop without a leak" end_load
 ktap_test "a fresh container is clean" fresh
 ktap_end
