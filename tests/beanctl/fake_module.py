@@ -144,8 +144,8 @@ class FakeModule:
             self._commands()  # what was written before it died comes first
             self.on_stop()
             row["state"] = self.verdicts.get(row["name"], self.verdict)
-            leaked = row["state"] == "leaked"
-            row["held"], row["objects"] = (128, 1) if leaked else (0, 0)
-            self.folder_of(row["id"], leaks=self.leaks if leaked else "", resources=self.read(row["id"], "resources"),
+            left = row["state"] != "clean"
+            row["held"], row["objects"] = (128, 1) if left else (0, 0)
+            self.folder_of(row["id"], leaks=self.leaks if left else "", resources=self.read(row["id"], "resources"),
                            refusals=self.refusals(self.armed) if self.armed else "")
             self.flush()

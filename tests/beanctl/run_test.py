@@ -133,6 +133,17 @@ class Run(InContainers):
         self.assertEqual(done.returncode, 4)
         self.assertIn("killed when its time was over", done.stdout)
 
+    def test_unseen(self):
+        # Held for want of a search that came to its end: it may be leaked.
+        self.module.verdict = "held"
+        self.module.leaks = "held 1 128 kmemsize pid alloc_pid+0x2d 12 holder - by=unknown,walk=fib\n"
+        done = self.beanctl("check", "--timeout", "0.5", "--", "true")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("no verdict; container 1 is held, by=unknown,walk=fib: 0.5 s after its stop no search", done.stdout)
+        self.module.leaks = self.module.leaks.replace("by=unknown,walk=fib", "pid=1,comm=init,fd=3")
+        done = self.beanctl("check", "--", "true")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[-1]), (0, "container 2: held, 1 object of 128B left"))
+
     def test_blind(self):
         def lose(key):
             self.module.health[key] += 2
