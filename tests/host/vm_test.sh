@@ -76,6 +76,13 @@ vm arguments --no-module -- bash -c 'printf "<%s>\n" "$@"' bash "${arguments[@]}
 		exit 7' bash "$tmp/kept"
 	wait
 ) &
+# What the guest has copied is as the host's: the folders of programs and libraries, what is in them, and what some begin with.
+programs='cd / && find . usr usr/bin usr/sbin usr/lib bin sbin lib lib64 -maxdepth 0 -printf "%p %M %U %G %l\n" &&
+	find usr/bin usr/sbin usr/lib/x86_64-linux-gnu -maxdepth 1 \( -type f -printf "%p %M %U %G %s %TY-%Tm-%Td %TH:%TM\n" -o -type l -printf "%p %U %G %l\n" \) |
+	sort &&
+	sum usr/bin/bash usr/bin/env lib64/ld-linux-x86-64.so.2 lib/x86_64-linux-gnu/libc.so.6'
+bash -c "$programs" >"$tmp/programs.want"
+vm programs --no-module -- bash -c "$programs"
 vm zero --no-module -- true
 vm signal --no-module -- bash -c 'kill -TERM $$'
 vm missing --no-module -- no-such-command
@@ -99,6 +106,7 @@ ok "no such command is 127" status_is missing 127
 ok "arguments arrive exactly" same arguments.want arguments.out
 printf '%s\n' "$tmp/work dir" before after x to-stderr "KERNEL=$release $release" 1 >"$tmp/files.want"
 ok "same directory, writable, both streams, KERNEL, cgroup2" same files.want files.out
+ok "programs and libraries are the host's" same programs.want programs.out
 ok "the host's files are as they were" [ "$(cat "$tmp/work dir/file")" = before ]
 ok "the host's root has no new file" [ ! -e "$marker" ]
 ok "--out keeps what was written" [ "$(cat "$tmp/kept/result")" = result ]

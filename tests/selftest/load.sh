@@ -318,13 +318,19 @@ kernel_stacks() {
 	done 2>/dev/null
 }
 
+# At rest, and with something of its own: where the module was loaded a moment ago all that it has may be older.
+freeze_full() { # class
+	local cgroup=${cgroups[$1]}
+	echo 1 >"$cgroup/cgroup.freeze" && poll 180 is_frozen "$cgroup" || fail "$1 is not frozen:" "$(kernel_stacks "$cgroup")" || return
+	[ "$(container_column "$(id_of "$1")" objects)" -gt 0 ] || { echo 0 >"$cgroup/cgroup.freeze" && return 1; }
+}
+
 # At rest, full. RCU still frees for a while.
 ledger_is_held() {
 	local class id ledger counters status=0
 	[ -e "$proc" ] || fail "the module is not there" || return
-	for class in "${classes[@]}"; do echo 1 >"${cgroups[$class]}/cgroup.freeze" || return; done
 	for class in "${classes[@]}"; do
-		poll 180 is_frozen "${cgroups[$class]}" || fail "$class is not frozen:" "$(kernel_stacks "${cgroups[$class]}")" || return
+		poll 60 freeze_full "$class" || fail "$class is not frozen with anything in it" || return
 	done
 	for class in "${classes[@]}"; do
 		id=$(id_of "$class")
