@@ -72,6 +72,9 @@ struct bc_kmem_cache {
 
 #define BC_SLAB_CACHE_OFFSET 8 /* struct slab: __page_flags, slab_cache */
 
+/* where a page table's page has the address of its lock, if that is an object */
+#define bc_page_table_lock(page) (&page_ptdesc(page)->ptl)
+
 #define bc_register_direct(ops, addr) register_ftrace_direct(ops, addr)
 #define bc_unregister_direct(ops, addr) unregister_ftrace_direct(ops, addr, true)
 
@@ -83,6 +86,8 @@ struct bc_kmem_cache {
 #define bc_idmap struct user_namespace
 
 #define BC_SLAB_CACHE_OFFSET 24 /* struct slab: __page_flags, a union of two words, slab_cache */
+
+#define bc_page_table_lock(page) (&(page)->ptl)
 
 #define bc_register_direct(ops, addr) register_ftrace_direct_multi(ops, addr)
 /* 6.1 leaves the filter to the caller */

@@ -357,6 +357,7 @@ static void mappings_refer(struct search *search, struct task_struct *task)
 			mapping_refers(search, vma);
 			cond_resched();
 		}
+		page_tables_keep(&search->keeper, mm);
 		mmap_read_unlock(mm);
 	}
 	mmput(mm);

@@ -16,6 +16,7 @@
 #include "shim.h"
 
 struct ipc_namespace;
+struct mm_struct;
 struct net;
 
 #define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
@@ -89,6 +90,9 @@ void words_keep(struct keeper *keeper, const void *const *words, int count);
 /* holders.c: what they have of any file, and credentials of any kind, wherever they were found */
 void file_keeps(struct keeper *keeper, const struct file *file);
 void cred_keeps(struct keeper *keeper, const struct cred *cred);
+
+/* page_tables.c; with the lock of its mappings */
+void page_tables_keep(struct keeper *keeper, const struct mm_struct *mm);
 
 /* memtypes.c */
 void bc_memtypes_init(void);

@@ -162,7 +162,7 @@ many() {
 	status 1 check --each "$out/list" --jobs 5 --symbols "$test_modules" || return
 	cat "$out/out"
 	expect verdicts "clean clean leaked skipped failed" "$(grep -oE '^[a-z_]+' "$out/out" | xargs)" || return
-	expect_match leak 'leaked +1 +128B +kmalloc-128 +leak_one_lost\+0x[0-9a-f]+\[leak_one\] [^ ]*leak_one\.c:[0-9]+ ' \
+	expect_match leak "leaked +1 +$(slab_size kmalloc-128)B +kmalloc-128 "'+leak_one_lost\+0x[0-9a-f]+\[leak_one\] [^ ]*leak_one\.c:[0-9]+ ' \
 		"$(grep '^ .* leaked ' "$out/out")" || return
 	expect "what the failed one printed" "    | broken" "$(grep '^ *|' "$out/out")" || return
 	expect summary "2 clean, 0 held, 1 leaked, 1 failed, 1 skipped, 0 without verdict" "$(tail -n 1 "$out/out")" || return

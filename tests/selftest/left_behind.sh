@@ -241,7 +241,7 @@ receive(open_queue(0), 4)" && gone || return
 	python3 -c "$calls
 send(open_queue(0), 1)" || return
 	leave 'receive(open_queue(0), 1)' || return
-	kept "$in_namespace" do_mq_timedreceive || return
+	kept "$in_namespace" '(do_mq_timedreceive|__x64_sys_mq_timedreceive)' || return
 	python3 -c "$calls
 call(libc.mq_unlink, queue)" && gone
 }

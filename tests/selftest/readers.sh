@@ -21,7 +21,7 @@ trap 'rm -rf "$folder" "$talk_folder"' EXIT
 is_read() { # COLUMN=WORD
 	local before
 	before=$(times_read "$1")
-	poll 60 read_again "$1" "$before" || fail "nobody has read $1 in 60 s"
+	poll 300 read_again "$1" "$before" || fail "nobody has read $1 in 300 s"
 }
 times_read() { grep -cx "saw $1" "$folder/out"; }
 read_again() { [ "$(times_read "$1")" -gt "$2" ]; }
