@@ -39,7 +39,7 @@ std::string unseen(const Container &container)
 		return "";
 	const Records leaks = container_file(container, "leaks");
 	for (size_t row = 0; row < leaks.size(); ++row) {
-		if (const std::string details = leaks.text(row, "details"); details.starts_with("by=unknown"))
+		if (std::string details = leaks.text(row, "details"); details.starts_with("by=unknown"))
 			return details;
 	}
 	return "";
