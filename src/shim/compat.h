@@ -72,8 +72,10 @@ struct bc_kmem_cache {
 
 #define BC_SLAB_CACHE_OFFSET 8 /* struct slab: __page_flags, slab_cache */
 
-/* where a page table's page has the address of its lock, if that is an object */
+/* where a page table's page has the address of its lock, if that is an object; and one of pmds, the first of the tables that lie ready */
 #define bc_page_table_lock(page) (&page_ptdesc(page)->ptl)
+#define bc_page_table_deposits(page) (&page_ptdesc(page)->pmd_huge_pte)
+#define BC_PMD_DEPOSITS (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && IS_ENABLED(CONFIG_SPLIT_PMD_PTLOCKS))
 
 #define bc_register_direct(ops, addr) register_ftrace_direct(ops, addr)
 #define bc_unregister_direct(ops, addr) unregister_ftrace_direct(ops, addr, true)
@@ -88,6 +90,8 @@ struct bc_kmem_cache {
 #define BC_SLAB_CACHE_OFFSET 24 /* struct slab: __page_flags, a union of two words, slab_cache */
 
 #define bc_page_table_lock(page) (&(page)->ptl)
+#define bc_page_table_deposits(page) (&(page)->pmd_huge_pte)
+#define BC_PMD_DEPOSITS (IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && USE_SPLIT_PMD_PTLOCKS)
 
 #define bc_register_direct(ops, addr) register_ftrace_direct_multi(ops, addr)
 /* 6.1 leaves the filter to the caller */

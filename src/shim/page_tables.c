@@ -15,6 +15,41 @@
 #define ENTRIES_AT_ONCE 32
 #define TABLE (_PAGE_PRESENT | _PAGE_PSE) /* of these the first alone, where it leads to a table; the lowest level is not asked */
 
+static bool page_keeps(struct keeper *keeper, const struct page *page)
+{
+	const spinlock_t *lock;
+
+	if (!GET(lock, bc_page_table_lock(page)))
+		return false;
+	keeps(keeper, lock);
+	return true;
+}
+
+/* Below a huge page there is none, but one lies ready for when that is split (mm/pgtable-generic.c, pgtable_trans_huge_deposit()). */
+static bool deposits_keep(struct keeper *keeper, const struct page *table)
+{
+#if BC_PMD_DEPOSITS
+	const struct list_head *node;
+	const struct page *first;
+
+	if (!GET(first, bc_page_table_deposits(table)))
+		return false;
+	if (!first)
+		return true;
+	node = &first->lru;
+	if (!page_keeps(keeper, first))
+		return false;
+	while (next_of_list(keeper, &first->lru, &node)) {
+		if (!page_keeps(keeper, list_entry(node, struct page, lru)))
+			return false;
+	}
+	return node;
+#else
+	return true;
+#endif
+}
+
+/* Level 1: each entry leads to a table of the lowest level; 2: to one of level 1. */
 static bool table_keeps(struct keeper *keeper, const u64 *table, unsigned int entries, int level)
 {
 	u64 some[ENTRIES_AT_ONCE];
@@ -25,14 +60,12 @@ static bool table_keeps(struct keeper *keeper, const u64 *table, unsigned int en
 			return false;
 		for (i = 0; i < ENTRIES_AT_ONCE; i++) {
 			const void *below;
-			spinlock_t *lock;
 
 			if ((some[i] & TABLE) != _PAGE_PRESENT)
 				continue;
 			below = __va(some[i] & PTE_PFN_MASK);
-			if (!GET(lock, bc_page_table_lock(virt_to_page(below))))
+			if (!page_keeps(keeper, virt_to_page(below)) || (level == 2 && !deposits_keep(keeper, virt_to_page(below))))
 				return false;
-			keeps(keeper, lock);
 			if (level > 1 && !table_keeps(keeper, below, PTRS_PER_PTE, level - 1))
 				return false;
 		}
