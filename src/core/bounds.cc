@@ -168,7 +168,7 @@ Severity severity(u32 gfp, const Site &site)
 
 Answer ask(Container &c, const Request &request, u32 attempt, Admission &admission)
 {
-	Severity how = health.switched_off() ? Severity::force : severity(request.gfp, sites[request.site]);
+	Severity how = severity(request.gfp, sites[request.site]);
 	if (__builtin_expect(c.fail_nth.relaxed() > 0, false) && attempt == 0 && how != Severity::force && is_nth(c)) {
 		write_down(c, request, charged_as(request.kind), Cause::fail_nth);
 		return Answer::refused;
@@ -179,7 +179,7 @@ Answer ask(Container &c, const Request &request, u32 attempt, Admission &admissi
 		// exact only without cells.
 		if (is_bytes(failed) && mode_of(c) == Mode::far)
 			enter_near(c);
-		if (how == Severity::hard && bc_in_page_fault()) {
+		if (health.switched_off() || (how == Severity::hard && bc_in_page_fault())) {
 			how = Severity::force;
 		} else if (attempt < kWaits && how == Severity::hard &&
 			   (request.gfp & platform::kGfpDirectReclaim) != 0) {
