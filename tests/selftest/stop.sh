@@ -26,12 +26,19 @@ expect_waits_for() {
 
 dead() { [[ "$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null || echo X)" == [ZX]* ]]; }
 
+# stop_parent PID: not before it is stopped is its child to die: it may have been woken in its wait(), and looks for dead children first, for
+# signals then (kernel/exit.c, do_wait()).
+stop_parent() {
+	kill -STOP "$1" && poll 10 is_stopped "$1" || fail "$1 does not stop"
+}
+is_stopped() { [[ "$(sed 's/.*) //' "/proc/$1/stat")" == T* ]]; }
+
 # init is dead, but its parent, which is stopped, does not look.
 unreaped_init() {
 	local init status=0
 	start_container -- sleep 1000 || return
 	init=$(container_column "$CONTAINER_ID" init)
-	kill -STOP "$CONTAINER_PID"
+	stop_parent "$CONTAINER_PID" || return
 	kill -KILL "$init"
 	poll 10 dead "$init" || fail "init, $init, does not die"
 	expect_waits_for "zombie:$init,parent:$CONTAINER_PID:unshare" || status=1
@@ -50,7 +57,7 @@ zombie_from_outside() {
 	parent=$!
 	poll 10 pgrep -P "$parent" -x sleep >/dev/null || fail "nsenter has no child" || return
 	zombie=$(pgrep -P "$parent" -x sleep)
-	kill -STOP "$parent"
+	stop_parent "$parent" || return
 	kill -KILL "$zombie"
 	poll 10 dead "$zombie"
 	kill -KILL "$init"
