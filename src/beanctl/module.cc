@@ -185,7 +185,7 @@ std::vector<std::string> blind(const Health &before, const Health &after)
 		if (more != 0)
 			reasons.push_back(fmt::format("{} rose by {}", key, more));
 	}
-	// From then on nothing is charged at all.
+	// Hooks that cannot be taken away, beside others that are gone.
 	if (value(after, "switched_off") != 0)
 		reasons.emplace_back("the module has switched itself off");
 	return reasons;

@@ -99,10 +99,15 @@ static bool in_allocator(unsigned long address)
 	return false;
 }
 
+static bool is_ours(unsigned long address)
+{
+	return address >= own_start && address < own_end;
+}
+
 /* The allocator's, or a wrapper of ours around it: __kmalloc() is hooked and calls a function that is hooked, too. */
 static bool in_between(unsigned long address)
 {
-	return in_allocator(address) || (address >= own_start && address < own_end);
+	return in_allocator(address) || is_ours(address);
 }
 
 /* Where every page fault passes: the processor's, and get_user_pages(), which faults for itself. */
@@ -195,7 +200,7 @@ void bc_name_sleepers(void)
 		if (task == current || !left)
 			continue;
 		n = static_call(bc_stack_of_task)(task, entries, ARRAY_SIZE(entries), 0);
-		for (i = 0; i < n && !(entries[i] >= own_start && entries[i] < own_end); i++)
+		for (i = 0; i < n && !is_ours(entries[i]); i++)
 			;
 		if (i == n)
 			continue;

@@ -9,37 +9,12 @@
 
 #include <linux/module.h>
 #include <linux/proc_fs.h>
-#include <linux/wait.h>
 
-static DECLARE_WAIT_QUEUE_HEAD(waiting);
-static bool go;
-static atomic_t closing = ATOMIC_INIT(0);
-
-static int go_set(const char *text, const struct kernel_param *kp)
-{
-	int error = param_set_bool(text, kp);
-
-	wake_up_all(&waiting);
-	return error;
-}
-
-static const struct kernel_param_ops go_ops = { .set = go_set, .get = param_get_bool };
-module_param_cb(go, &go_ops, &go, 0644);
-MODULE_PARM_DESC(go, "whoever closes may go on");
-
-static int closing_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&closing));
-}
-
-static const struct kernel_param_ops closing_ops = { .get = closing_get };
-module_param_cb(closing, &closing_ops, NULL, 0444);
-MODULE_PARM_DESC(closing, "how many have begun to close");
+#include "until_told.h"
 
 static int linger_release(struct inode *inode, struct file *file)
 {
-	atomic_inc(&closing);
-	wait_event(waiting, READ_ONCE(go));
+	wait_until_told();
 	return 0;
 }
 

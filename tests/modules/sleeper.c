@@ -10,40 +10,15 @@
 #include <linux/module.h>
 #include <linux/proc_fs.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 
-static DECLARE_WAIT_QUEUE_HEAD(waiting);
+#include "until_told.h"
+
 static struct kmem_cache *cache;
-static bool go;
-static atomic_t asleep = ATOMIC_INIT(0);
-
-static int go_set(const char *text, const struct kernel_param *kp)
-{
-	int error = param_set_bool(text, kp);
-
-	wake_up_all(&waiting);
-	return error;
-}
-
-static const struct kernel_param_ops go_ops = { .set = go_set, .get = param_get_bool };
-module_param_cb(go, &go_ops, &go, 0644);
-MODULE_PARM_DESC(go, "constructors may go on");
-
-static int asleep_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&asleep));
-}
-
-static const struct kernel_param_ops asleep_ops = { .get = asleep_get };
-module_param_cb(asleep, &asleep_ops, NULL, 0444);
-MODULE_PARM_DESC(asleep, "how many constructors wait");
 
 /* Of a slab that nobody else has yet, with nothing held (mm/slub.c, new_slab(), 6.1 and 6.12). */
 static void construct(void *object)
 {
-	atomic_inc(&asleep);
-	wait_event_idle(waiting, READ_ONCE(go));
-	atomic_dec(&asleep);
+	wait_until_told();
 }
 
 static int sleeper_open(struct inode *inode, struct file *file)

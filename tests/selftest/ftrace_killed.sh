@@ -24,8 +24,7 @@ goes_on() {
 
 cannot_be_unloaded() {
 	local module
-	mark="mark-$$-$RANDOM"
-	echo "$mark" >/dev/kmsg
+	mark_log
 	rmmod beancounter &
 	rmmod=$!
 	poll 60 log_says "$mark" 'beancounter: a hook is stuck: rmmod cannot end' || fail "the log does not say so:" "$(log_since "$mark")" || return

@@ -25,14 +25,14 @@ refused_when_late() {
 	local status=0
 	rmmod beancounter || return
 	load_test_module direct_user function=kfree || status=1
-	echo "mark-$$-late" >/dev/kmsg
+	mark_log
 	if [ "$status" -eq 0 ] && insmod "$module"; then
 		fail "insmod worked beside another direct user of kfree" || status=1
 		rmmod beancounter
 	fi
 	unload_test_module direct_user
-	log_since "mark-$$-late" | grep -q 'kfree: another direct user' || fail "the log does not say which function and why:" \
-		"$(log_since "mark-$$-late")" || status=1
+	log_says "$mark" 'kfree: another direct user' || fail "the log does not say which function and why:" \
+		"$(log_since "$mark")" || status=1
 	insmod "$module" || return
 	[ "$status" -eq 0 ] || return
 	still_counts
@@ -64,9 +64,9 @@ references_beside() {
 	local status=0
 	rmmod beancounter || return
 	load_test_module direct_user function=free_uid || status=1
-	echo "mark-$$-free_uid" >/dev/kmsg
+	mark_log
 	insmod "$module" || status=1
-	log_since "mark-$$-free_uid" | grep 'free_uid: another direct user.* kprobe' || fail "the log does not say so" || status=1
+	log_since "$mark" | grep 'free_uid: another direct user.* kprobe' || fail "the log does not say so" || status=1
 	start_container -- sh -c ': | :; exec sleep 61' || status=1
 	poll 60 pgrep -xf 'sleep 61' >/dev/null
 	expect_match "puts of pipes" '^[1-9]' "$(awk '/ free_pipe_info/ { print $8 }' "$proc/$CONTAINER_ID/references")" || status=1

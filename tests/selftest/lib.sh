@@ -222,14 +222,18 @@ expect_clean() { # id
 	expect_nothing_held "$1"
 }
 
-# The kernel log from the line with that mark on, which somebody has written to /dev/kmsg.
+# The kernel log from here on: $mark, for the other two.
+mark_log() {
+	mark="mark-$$-$RANDOM"
+	echo "$mark" >/dev/kmsg
+}
 log_since() { dmesg | awk -v mark="$1" 'found; index($0, mark) { found = 1 }'; }
 log_says() { log_since "$1" | grep -qE "$2"; } # mark, regex
 
 # insmod_refused MODULE [REGEX]: it is, by the kernel, whose log says why; nothing is left behind.
 insmod_refused() {
-	local mark="mark-$$-$RANDOM" status=0
-	echo "$mark" >/dev/kmsg
+	local mark status=0
+	mark_log
 	insmod "$1" && fail "insmod worked" && return 1
 	[ -z "${2-}" ] || log_since "$mark" | grep -E "$2" || fail "the log does not say '$2':" "$(log_since "$mark")" || status=1
 	[ ! -e "$proc" ] || fail "$proc was left behind" || status=1

@@ -88,12 +88,11 @@ no_container_runs() {
 # Who sleeps in the allocator returns to the module's text: rmmod waits, and says for whom.
 waits_for_a_sleeper() {
 	local sleeper status=0 # of a container: others' allocations do not come back to the wrapper
-	mark="mark-$$-$RANDOM"
 	load_test_module sleeper || return
-	echo "$mark" >/dev/kmsg
+	mark_log
 	start_container -- cat /proc/sleeper || return
 	sleeper=$(pgrep -P "$CONTAINER_PID")
-	poll 30 grep -qx 1 /sys/module/sleeper/parameters/asleep || fail "nobody sleeps in a constructor" || status=1
+	poll 30 grep -qx 1 /sys/module/sleeper/parameters/waiting || fail "nobody sleeps in a constructor" || status=1
 	rmmod beancounter &
 	poll 60 log_says "$mark" "beancounter: rmmod waits for cat, pid $sleeper: " || fail "the log does not name it:" "$(log_since "$mark")" || status=1
 	kill -0 "$!" || fail "rmmod has ended" || status=1

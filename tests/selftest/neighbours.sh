@@ -36,8 +36,7 @@ refused_to_load() {
 beside() {
 	local status=0
 	rmmod beancounter || return
-	mark="mark-$$-$RANDOM-$1"
-	echo "$mark" >/dev/kmsg
+	mark_log
 	"start_$1" && { refused_to_load "$2" || status=1; } || status=1
 	"stop_$1" || status=1
 	insmod "$module" || return
@@ -169,8 +168,7 @@ takes() {
 unlike() {
 	local why=$1 status=0
 	shift
-	mark="mark-$$-$RANDOM"
-	echo "$mark" >/dev/kmsg
+	mark_log
 	takes "$@" && { refused_to_load "$why" || status=1; } || status=1
 	module=$whole
 	return "$status"

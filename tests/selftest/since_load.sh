@@ -61,7 +61,7 @@ exiting() {
 	expect_clean "$CONTAINER_ID" || status=1
 	rmmod linger && return "$status"
 }
-is_closing() { [ "$(cat /sys/module/linger/parameters/closing)" -gt 0 ]; }
+is_closing() { [ "$(cat /sys/module/linger/parameters/waiting)" -gt 0 ]; }
 is_settling() { [ "$(container_column "$CONTAINER_ID" state)" = settling ]; }
 
 rmmod beancounter || exit 1

@@ -18,7 +18,7 @@
 
 int main(int argc, char **argv)
 {
-	int file, nth, error, left_over;
+	int file, nth, error, used_here;
 	char left[16] = "";
 
 	if (argc < 3)
@@ -30,11 +30,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	error = syscall(SYS_finit_module, file, argc > 3 ? argv[3] : "", 0) ? errno : 0;
-	left_over = pread(nth, left, sizeof(left) - 1, 0) < 0 || pwrite(nth, "0", 1, 0) < 0;
-	if (left_over && errno != EFAULT) {
+	used_here = pread(nth, left, sizeof(left) - 1, 0) < 0 || pwrite(nth, "0", 1, 0) < 0;
+	if (used_here && errno != EFAULT) {
 		perror("/proc/self/fail-nth");
 		return 2;
 	}
-	printf("%s %s\n", error ? strerrorname_np(error) : "loaded", left_over || atoi(left) ? "whole" : "injected");
+	printf("%s %s\n", error ? strerrorname_np(error) : "loaded", used_here || atoi(left) ? "whole" : "injected");
 	return 0;
 }
