@@ -8,7 +8,7 @@ passed=0 failed=0 skipped=0
 took=() # a line for each command: its numbers, how long it took
 # What has failed and what it said, for the end: the output of two hours is long.
 failures=build/logs/failures-$$
-trap 'rm -f "$failures"' EXIT
+trap 'rm -f "$failures" "$failures.times"' EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -18,10 +18,21 @@ numbers_of() {
 	^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]
 }
 
-# One more command has ended: its name, the second it began, what passed, failed, was skipped.
+# Seconds of CPU that the commands before have used, those that were waited for; in its caller's variable `cpu`.
+cpu_used() {
+	local user system
+	times >"$failures.times" # not in a subshell, which has had no children
+	read -r user system < <(tail -n 1 "$failures.times")
+	cpu=$((${user%m*} * 60 + ${system%m*} * 60)) user=${user#*m} system=${system#*m}
+	cpu=$((cpu + ${user%.*} + ${system%.*}))
+}
+
+# One more command has ended: its name, the second it began, the CPU seconds until then, what passed, failed, was skipped.
 count() {
-	passed=$((passed + $3)) failed=$((failed + $4)) skipped=$((skipped + $5))
-	took+=("$(printf '%6d s %6d %6d %7d  %s' $((SECONDS - $2)) "$3" "$4" "$5" "$1")")
+	local cpu
+	cpu_used
+	passed=$((passed + $4)) failed=$((failed + $5)) skipped=$((skipped + $6))
+	took+=("$(printf '%6d s %6d %6d %6d %7d  %s' $((SECONDS - $2)) $((cpu - $3)) "$4" "$5" "$6" "$1")")
 }
 
 # The tests that have failed in a log of KTAP, each with its diagnostics, which come before it; of another log its end.
@@ -39,16 +50,18 @@ remember() { # name, log
 
 # One test that is a command: its name, then the command.
 one() {
-	local name=$1 status=0 start=$SECONDS
+	local name=$1 status=0 start=$SECONDS cpu before
+	cpu_used
+	before=$cpu
 	shift
 	say "$name"
 	"$@" || status=$?
 	if [ "$status" -eq 0 ]; then
 		echo "ok $name"
-		count "$name" "$start" 1 0 0
+		count "$name" "$start" "$before" 1 0 0
 	else
 		echo "not ok $name (status $status): $*" | tee -a "$failures"
-		count "$name" "$start" 0 1 0
+		count "$name" "$start" "$before" 0 1 0
 	fi
 }
 
@@ -61,7 +74,9 @@ logged() { # name, command...
 
 # A command that runs many tests and ends with the line of three numbers.
 many() {
-	local name=$1 log status=0 start=$SECONDS numbers
+	local name=$1 log status=0 start=$SECONDS cpu before numbers
+	cpu_used
+	before=$cpu
 	logged "$@"
 	numbers=(0 1 0)
 	if ! numbers_of "$log"; then
@@ -74,26 +89,28 @@ many() {
 			echo "not ok $name: status $status; see $log"
 		fi
 	fi
-	count "$name" "$start" "${numbers[@]}"
+	count "$name" "$start" "$before" "${numbers[@]}"
 	[ "${numbers[1]}" -eq 0 ] || remember "$name" "$log"
 }
 
 # KTAP without a line of three numbers: counted here.
 ktap() {
-	local name=$1 log status=0 start=$SECONDS bad
+	local name=$1 log status=0 start=$SECONDS cpu before bad
+	cpu_used
+	before=$cpu
 	logged "$@"
 	bad=$(grep -c '^not ok ' "$log") || true
 	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
 		bad=1
 		echo "not ok $name: status $status; see $log"
 	fi
-	count "$name" "$start" "$(grep -c '^ok ' "$log" || true)" "$bad" 0
+	count "$name" "$start" "$before" "$(grep -c '^ok ' "$log" || true)" "$bad" 0
 	[ "$bad" -eq 0 ] || remember "$name" "$log"
 }
 
 # The end: how long each took, what failed, and the numbers as the last line. False if something has failed.
 sum_up() {
-	say "seconds, passed, failed, skipped"
+	say "seconds, CPU seconds, passed, failed, skipped"
 	[ ${#took[@]} -eq 0 ] || printf '%s\n' "${took[@]}"
 	if [ -s "$failures" ]; then
 		say failed
