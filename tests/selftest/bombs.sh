@@ -15,12 +15,12 @@
 # a second of its processor time, and what the others did is divided by it. Both ratios are
 # shown.
 #
-#   BOMB_TURNS, BOMB_TURN_MS   turns, how long one is (8, 200)
+#   BOMB_TURNS, BOMB_TURN_MS   turns, how long one is (4, 200)
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 . ./talk.sh
 
-turns=${BOMB_TURNS:-8}
+turns=${BOMB_TURNS:-4}
 turn_ms=${BOMB_TURN_MS:-200}
 cpus=$(nproc)
 limit=$((8 * 1024 * 1024))

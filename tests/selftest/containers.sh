@@ -57,7 +57,8 @@ start_container() {
 		[ -e "$CONTAINER_CGROUP/memory.max" ] ||
 			fail "no memory controller in $cgroup_root/cgroup.subtree_control" || return
 	fi
-	note=$(mktemp -d /tmp/container.XXXXXX)
+	note=$ktap_folder/container-$container_serial
+	mkdir "$note" || return
 	newest=$(newest_container)
 	(
 		[ -z "$CONTAINER_CGROUP" ] || echo "$BASHPID" >"$CONTAINER_CGROUP/cgroup.procs" || exit 125
@@ -67,13 +68,13 @@ start_container() {
 		# Inode numbers of namespaces are used again: this one's is of now.
 		# shellcheck disable=SC2016
 		exec unshare "${options[@]}" ${ipc:+"$ipc"} -- /bin/sh -c '
-			stat -L -c %i /proc/self/ns/pid >"$0/new" && mv "$0/new" "$0/pidns" || exit 125
+			stat -L -c %i /proc/self/ns/pid >"$0/pidns" || exit 125
 			exec "$@"' "$note" "$@"
 	) &
 	CONTAINER_PID=$!
-	poll 30 test -e "$note/pidns" -o ! -d "/proc/$CONTAINER_PID"
+	poll 30 test -s "$note/pidns" -o ! -d "/proc/$CONTAINER_PID"
 	CONTAINER_NS=$(cat "$note/pidns" 2>/dev/null)
-	rm -rf "$note"
+	rm -rf "$note" # what a container makes on a tmpfs of the host's is held until it goes
 	[ -n "$CONTAINER_NS" ] || fail "the container did not start" || return
 	CONTAINER_ID=
 	[ -r "$proc/containers" ] || return 0	# since_load.sh: the module comes later

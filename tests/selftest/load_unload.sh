@@ -3,11 +3,11 @@
 #
 # The module goes and comes under load.
 #
-#   LOAD_CYCLES   how often (6)
+#   LOAD_CYCLES   how often (2)
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 
-cycles=${LOAD_CYCLES:-6}
+cycles=${LOAD_CYCLES:-2}
 
 need_module
 need_programs
