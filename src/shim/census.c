@@ -157,10 +157,12 @@ static bool is_kernels(struct page *page)
 {
 	struct page *head = compound_head(page);
 
-	if (PageReserved(page) || PageHWPoison(page))
+	if (PageHWPoison(page))
 		return false;
-	if (PageSlab(head))
+	if (PageSlab(head)) /* also in KFENCE's pool, which is reserved (mm/kfence/core.c, kfence_init_pool()) */
 		return true;
+	if (PageReserved(page))
+		return false;
 	return page_count(page) && !PageBuddy(page) && !PageTable(page) && !PageOffline(page) && !PageLRU(head) &&
 	       !READ_ONCE(head->mapping);
 }
