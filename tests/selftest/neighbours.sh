@@ -149,7 +149,7 @@ takes() {
 		    old, new, found = old.encode() + b"\0", new.encode(), 0
 		    for name, start, length in sections:
 		        begin = sections[names][1] + name
-		        if not text[begin:text.index(0, begin)].startswith(b".rodata.str"):
+		        if not text[begin:text.index(0, begin)].startswith(b".rodata"): # of KASAN's kernels they are not apart
 		            continue
 		        place = text.find(old, start, start + length)
 		        while place >= 0:
