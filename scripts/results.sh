@@ -18,7 +18,7 @@ numbers_of() {
 	^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]
 }
 
-# Seconds of CPU that the commands before have used, those that were waited for; in its caller's variable `cpu`.
+# Seconds of CPU that the commands before have used, those that were waited for; in `cpu`.
 cpu_used() {
 	local user system
 	times >"$failures.times" # not in a subshell, which has had no children
@@ -27,12 +27,17 @@ cpu_used() {
 	cpu=$((cpu + ${user%.*} + ${system%.*}))
 }
 
-# One more command has ended: its name, the second it began, the CPU seconds until then, what passed, failed, was skipped.
-count() {
-	local cpu
+# A command begins: the second, and the CPU seconds until then, in its caller's variables `start` and `before`, for count().
+begin() {
 	cpu_used
-	passed=$((passed + $4)) failed=$((failed + $5)) skipped=$((skipped + $6))
-	took+=("$(printf '%6d s %6d %6d %6d %7d  %s' $((SECONDS - $2)) $((cpu - $3)) "$4" "$5" "$6" "$1")")
+	start=$SECONDS before=$cpu
+}
+
+# It has ended: its name, what passed, failed, was skipped.
+count() {
+	cpu_used
+	passed=$((passed + $2)) failed=$((failed + $3)) skipped=$((skipped + $4))
+	took+=("$(printf '%6d s %6d %6d %6d %7d  %s' $((SECONDS - start)) $((cpu - before)) "$2" "$3" "$4" "$1")")
 }
 
 # The tests that have failed in a log of KTAP, each with its diagnostics, which come before it; of another log its end.
@@ -50,18 +55,17 @@ remember() { # name, log
 
 # One test that is a command: its name, then the command.
 one() {
-	local name=$1 status=0 start=$SECONDS cpu before
-	cpu_used
-	before=$cpu
+	local name=$1 status=0 start before
+	begin
 	shift
 	say "$name"
 	"$@" || status=$?
 	if [ "$status" -eq 0 ]; then
 		echo "ok $name"
-		count "$name" "$start" "$before" 1 0 0
+		count "$name" 1 0 0
 	else
 		echo "not ok $name (status $status): $*" | tee -a "$failures"
-		count "$name" "$start" "$before" 0 1 0
+		count "$name" 0 1 0
 	fi
 }
 
@@ -74,9 +78,8 @@ logged() { # name, command...
 
 # A command that runs many tests and ends with the line of three numbers.
 many() {
-	local name=$1 log status=0 start=$SECONDS cpu before numbers
-	cpu_used
-	before=$cpu
+	local name=$1 log status=0 start before numbers
+	begin
 	logged "$@"
 	numbers=(0 1 0)
 	if ! numbers_of "$log"; then
@@ -89,22 +92,21 @@ many() {
 			echo "not ok $name: status $status; see $log"
 		fi
 	fi
-	count "$name" "$start" "$before" "${numbers[@]}"
+	count "$name" "${numbers[@]}"
 	[ "${numbers[1]}" -eq 0 ] || remember "$name" "$log"
 }
 
 # KTAP without a line of three numbers: counted here.
 ktap() {
-	local name=$1 log status=0 start=$SECONDS cpu before bad
-	cpu_used
-	before=$cpu
+	local name=$1 log status=0 start before bad
+	begin
 	logged "$@"
 	bad=$(grep -c '^not ok ' "$log") || true
 	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
 		bad=1
 		echo "not ok $name: status $status; see $log"
 	fi
-	count "$name" "$start" "$before" "$(grep -c '^ok ' "$log" || true)" "$bad" 0
+	count "$name" "$(grep -c '^ok ' "$log" || true)" "$bad" 0
 	[ "$bad" -eq 0 ] || remember "$name" "$log"
 }
 

@@ -95,17 +95,17 @@ vm noboot --no-module --append rdinit=/none -- true
 vm noqemu --no-module --mem none -- true
 vm_script=$tmp/clone/scripts/vm vm unloadable -- true
 vm usage --no-such-option -- true
+wait
 # The guest's clock beside its RTC, which QEMU keeps by the host's clock. While it boots the processors are busy, so that it measures nothing
 # right; with 6 of these, and nothing to tell it the rate, one boot of six was wrong.
 clock='at() { echo $(($(cat /sys/class/rtc/rtc0/since_epoch) * 100)) $(sed "s/\.\([0-9]*\) .*/\1/" /proc/uptime); }
 	echo up && set -- $(at) && sleep 10 && set -- "$@" $(at) && echo $(($3 - $1)) $(($4 - $2))'
+vm clock --no-module -- sh -c "$clock"
 for _ in 1 2; do
 	while :; do :; done &
 	busy+=($!)
 done
-"$repo/scripts/vm" --kernel "$kernel" --no-module -- sh -c "$clock" >"$tmp/clock" 2>&1 &
-clock=$!
-while ! grep -qs '^up' "$tmp/clock" && kill -0 "$clock" 2>/dev/null; do sleep 0.5; done
+while ! grep -qs '^up' "$tmp/clock.out" && [ ! -e "$tmp/clock.status" ]; do sleep 0.5; done
 kill "${busy[@]}" && busy=()
 wait
 
@@ -136,8 +136,8 @@ ok "wrong usage is 2" status_is usage 2
 # In hundredths; the RTC has whole seconds.
 clock_is_right() {
 	local rtc up
-	{ read -r _ && read -r rtc up; } <"$tmp/clock" && [ $((rtc - up)) -ge -110 ] && [ $((rtc - up)) -le 110 ] || {
-		sed 's/^/# /' "$tmp/clock"
+	{ read -r _ && read -r rtc up; } <"$tmp/clock.out" && [ $((rtc - up)) -ge -110 ] && [ $((rtc - up)) -le 110 ] || {
+		sed 's/^/# /' "$tmp/clock.out" "$tmp/clock.err"
 		return 1
 	}
 }

@@ -9,6 +9,7 @@
 #   COLD_ROUNDS   15: before objects at the end of their page were read two of these were red
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
+. ./holding.sh
 
 cold() {
 	echo 3 >/proc/sys/vm/drop_caches
@@ -26,14 +27,10 @@ files_that_stay() {
 	mkdir "$files" && mount -t tmpfs cold "$files" || return
 	# shellcheck disable=SC2016
 	run_container -- sh -c 'for i in $(seq 60); do head -c 270000 /dev/zero >"$0/$i" || exit; done' "$files" || return
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" held || status=1
-	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
+	expect_kept || status=1
 	umount "$files" && rmdir "$files"
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && return "$status"
+	becomes_clean && return "$status"
 }
-is_clean() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
 
 need_module
 need_programs

@@ -343,8 +343,8 @@ kexec() {
 
 # Registers that a driver has mapped: who maps them, too, and lets go, may leave his entry in x86's list of memory types to the driver.
 registers() {
-	mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
-	[ -e /sys/kernel/debug/x86/pat_memtype_list ] || skip "the kernel keeps no list of mapped registers: PAT is off" || return
+	mount_debugfs
+	[ -e "$debugfs/x86/pat_memtype_list" ] || skip "the kernel keeps no list of mapped registers: PAT is off" || return
 	run_container -- python3 -c 'import glob, mmap, os
 mapped = 0
 for name in glob.glob("/sys/bus/pci/devices/*/resource[0-5]"):

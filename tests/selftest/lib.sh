@@ -108,6 +108,9 @@ poll() {
 
 # --- the kernel
 
+debugfs=/sys/kernel/debug
+mount_debugfs() { mountpoint -q "$debugfs" || mount -t debugfs debugfs "$debugfs"; }
+
 # What is freed waits in its quarantine, of up to a 32nd of the memory, with what is written in it.
 has_kasan() { grep -q ' kasan_report$' /proc/kallsyms; }
 unreclaimable_of() { awk '$1 == "SUnreclaim:" { print $2 * 1024 }' "$@"; }

@@ -8,7 +8,6 @@
 . ./containers.sh
 
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
-debugfs=/sys/kernel/debug
 folder=$(mktemp -d /tmp/neighbours.XXXXXX)
 trap 'rm -rf "$folder"' EXIT
 case $KERNEL in
@@ -206,7 +205,7 @@ with_another_layout() {
 need_module
 need_programs
 need_test_module livepatch_user
-[ -e $debugfs/kprobes/list ] || mount -t debugfs debugfs $debugfs
+mount_debugfs
 ktap_plan 9
 ktap_test "a BPF fentry program that comes later is refused" later_fentry
 ktap_test "an earlier BPF fentry program: not loaded, and the log says which function" \

@@ -13,7 +13,6 @@
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
 step=${INSMOD_STEP:-7}
 from=${INSMOD_FROM:-1}
-debugfs=/sys/kernel/debug
 kinds=(failslab fail_page_alloc)
 out=$(mktemp /tmp/own-faults.XXXXXX)
 
@@ -133,7 +132,7 @@ healthy_again() {
 
 need_module
 need_programs
-mountpoint -q "$debugfs" || mount -t debugfs debugfs "$debugfs"
+mount_debugfs
 by_stack=$([ ! -e "$debugfs/failslab/require-start" ] || echo yes)
 missing=$(lacks | xargs)
 if [ -n "$missing" ]; then
