@@ -5,6 +5,8 @@
 # print, and `N passed, N failed, N skipped` as the last line. Exit status 0 only
 # if some passed and none failed.
 #
+#   KUNIT_PARAMETERS   of the module: churn_steps=120000
+#
 #   make build/RELEASE/beancounter_kunit.ko
 #   scripts/vm --kernel debug --no-module -- tests/kunit/run.sh [MODULE]
 set -u
@@ -32,7 +34,8 @@ longest=/sys/kernel/debug/x86/nmi_longest_ns
 # It may be read once: what is printed here belongs to this run only.
 mark="tests/kunit/run.sh: $$ loads ${module##*/}"
 echo "$mark" >/dev/kmsg
-insmod "$module" || stop "$module does not load: $(dmesg | tail -n 3)"
+# shellcheck disable=SC2086 # words on purpose
+insmod "$module" ${KUNIT_PARAMETERS-} || stop "$module does not load: $(dmesg | tail -n 3)"
 run=/sys/module/beancounter_kunit/parameters/run
 [ ! -e $run ] || echo 1 >$run || echo "not ok the suites cannot be run" >/dev/kmsg
 rmmod beancounter_kunit || stop "it does not unload"

@@ -5,6 +5,7 @@
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
 
 #include "box.h"
@@ -79,8 +80,11 @@ static void page_reuse(struct kunit *test)
 /* The long one: threads that allocate and free at random, each other's objects, too */
 
 #define POOL 2048
-#define STEPS 120000 /* a thread */
 #define CACHES 4
+
+/* Of each thread */
+static unsigned int churn_steps = 120000;
+module_param(churn_steps, uint, 0444);
 
 struct churn {
 	void *pool[POOL];
@@ -117,7 +121,7 @@ static int churn_thread(void *data)
 	u32 random = (u32)(unsigned long)current | 1, i;
 	s64 made = 0;
 
-	for (i = 0; i < STEPS; i++) {
+	for (i = 0; i < churn_steps; i++) {
 		void **place = &churn->pool[next_random(&random) % POOL], *object = NULL, *old;
 		u32 what = next_random(&random);
 		struct pid *own = box_enter(&box);

@@ -22,7 +22,7 @@ close_own_fds() {
 # starts it in the background and sets CONTAINER_PID (of its unshare, which ends
 # with the command's status), CONTAINER_NS and, where the module is there, CONTAINER_ID.
 start_container() {
-	local options=(--fork --kill-child --pid --mount --mount-proc --uts) ipc=--ipc
+	local options=(--fork --kill-child --pid --mount --mount-proc --uts) ipc=--ipc rows COLUMN id
 	local cgroup=yes in=/dev/null out='' note newest
 
 	while [ "${1-}" != -- ]; do
@@ -58,8 +58,7 @@ start_container() {
 			fail "no memory controller in $cgroup_root/cgroup.subtree_control" || return
 	fi
 	note=$ktap_folder/container-$container_serial
-	mkdir "$note" || return
-	newest=$(newest_container)
+	find_newest
 	(
 		[ -z "$CONTAINER_CGROUP" ] || echo "$BASHPID" >"$CONTAINER_CGROUP/cgroup.procs" || exit 125
 		exec <"$in"
@@ -68,28 +67,36 @@ start_container() {
 		# Inode numbers of namespaces are used again: this one's is of now.
 		# shellcheck disable=SC2016
 		exec unshare "${options[@]}" ${ipc:+"$ipc"} -- /bin/sh -c '
-			stat -L -c %i /proc/self/ns/pid >"$0/pidns" || exit 125
+			stat -L -c %i /proc/self/ns/pid >"$0" || exit 125
 			exec "$@"' "$note" "$@"
 	) &
 	CONTAINER_PID=$!
-	poll 30 test -s "$note/pidns" -o ! -d "/proc/$CONTAINER_PID"
-	CONTAINER_NS=$(cat "$note/pidns" 2>/dev/null)
-	rm -rf "$note" # what a container makes on a tmpfs of the host's is held until it goes
+	poll 30 test -s "$note" -o ! -d "/proc/$CONTAINER_PID"
+	CONTAINER_NS=
+	{ read -r CONTAINER_NS <"$note"; } 2>/dev/null
+	rm -f "$note" # what a container makes on a tmpfs of the host's is held until it goes
 	[ -n "$CONTAINER_NS" ] || fail "the container did not start" || return
 	CONTAINER_ID=
 	[ -r "$proc/containers" ] || return 0	# since_load.sh: the module comes later
-	CONTAINER_ID=$(column "$proc/containers" id "pidns=$CONTAINER_NS" | sort -n | tail -n 1)
-	[ "${CONTAINER_ID:-0}" -gt "$newest" ] ||
+	table "$proc/containers" && pick id "pidns=$CONTAINER_NS" || return
+	for id in "${COLUMN[@]}"; do [ "$id" -le "$newest" ] || [ "$id" -ge 900000 ] || CONTAINER_ID=$id; done
+	[ -n "$CONTAINER_ID" ] ||
 		fail "no container with pidns $CONTAINER_NS in $proc/containers"
 }
 
 # 999999999 is the row that those without one share.
 # By the numbers that the module counts: those that tests choose begin at 900000, and the overflow's is above them.
-newest_container() {
-	local id newest=0
-	for id in $(column "$proc/containers" id 2>/dev/null); do
+find_newest() { # in its caller's variable `newest`
+	local rows COLUMN=() id
+	newest=0
+	[ -r "$proc/containers" ] && table "$proc/containers" && pick id || return
+	for id in "${COLUMN[@]}"; do
 		[ "$id" -ge 900000 ] || [ "$id" -le "$newest" ] || newest=$id
 	done
+}
+newest_container() {
+	local newest
+	find_newest
 	echo "$newest"
 }
 
@@ -103,7 +110,9 @@ end_container() {
 # Its init, not its unshare: an orphan's SIGCHLD goes to the machine's own init, which
 # may leave it pending, and so holds an object of the container.
 kill_container() {
-	pkill -KILL -P "$CONTAINER_PID" || kill -KILL "$CONTAINER_PID" 2>/dev/null
+	local init=
+	{ read -r init _ <"/proc/$CONTAINER_PID/task/$CONTAINER_PID/children"; } 2>/dev/null
+	kill -KILL "${init:-$CONTAINER_PID}" 2>/dev/null
 	wait "$CONTAINER_PID" 2>/dev/null
 	remove_cgroup
 }

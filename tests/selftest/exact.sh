@@ -40,8 +40,11 @@ charged() { echo "$(container_column "$CONTAINER_ID" held) $(container_column "$
 # held and objects are what the ledger lists, to the byte. Frees of what came before (the task's start, in RCU's hands) may come
 # between the two readings, so both are read until they agree: an error of ours would not go away.
 agrees() {
-	[ "$(container_column "$CONTAINER_ID" held)" = "$(column_sum "$proc/$CONTAINER_ID/objects" bytes)" ] &&
-		[ "$(container_column "$CONTAINER_ID" objects)" = "$(column_sum "$proc/$CONTAINER_ID/objects" count)" ]
+	awk -v id="$CONTAINER_ID" '
+		FNR == 1 { files++; for (i = 1; i <= NF; i++) at[$i] = i; next }
+		files == 1 { if ($at["id"] == id) { held = $at["held"]; objects = $at["objects"] } next }
+		{ bytes += $at["bytes"]; count += $at["count"] }
+		END { exit !(held != "" && held == bytes && objects == count) }' "$proc/containers" "$proc/$CONTAINER_ID/objects"
 }
 
 # What alloc_paths.ko expects: objects to be charged, and the stride of each that
@@ -61,11 +64,10 @@ groups_of() { # count, bytes
 
 # Not that group, and nothing of that size at the sites of alloc_paths: of a hundred, RCU may have freed but some.
 all_freed() { # count, stride
-	local seen=$folder/objects # one reading: rows of several would not be each other's
-	[ "$(groups_of "$1" $(($1 * $2)))" = 0 ] || return
-	cat "$proc/$CONTAINER_ID/objects" >"$seen" || return
-	! paste <(column "$seen" site) <(column "$seen" count) <(column "$seen" bytes) |
-		awk -v stride="$2" '/\[alloc_paths\]/ && $3 == $2 * stride { found = 1 } END { exit !found }'
+	awk -v number="$1" -v stride="$2" '
+		NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["bytes"] == $at["count"] * stride && ($at["count"] == number || $at["site"] ~ /\[alloc_paths\]/) { found = 1 }
+		END { exit found || !("site" in at) }' "$proc/$CONTAINER_ID/objects"
 }
 
 # exact PATH COUNT SIZE CONTEXT HOW FREE_CONTEXT. The objects have a site of their own, which nothing else moves.

@@ -50,8 +50,6 @@ expect_kept() {
 	return "$status"
 }
 
-is_clean() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
-
 # When whoever held it has let go.
 becomes_clean() {
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return

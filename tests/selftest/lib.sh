@@ -118,39 +118,54 @@ unreclaimable() { unreclaimable_of /proc/meminfo; }
 
 # --- the module's files
 
-# column FILE NAME [KEY=VALUE]...: the column NAME of the rows where column KEY is
-# VALUE. By name: columns may be added, and are not counted on here. In bash itself: most tables are short, and a process costs more.
-column() {
-	local - file=$1 name=$2 rows row fields titles condition i at='' wanted=()
-	shift 2
-	mapfile -t rows <"$file" || return
+# By the names of their columns: some may be added, and are not counted on here. In bash itself, and without a subshell where that is
+# possible: most tables are short, and in the emulator a process costs more.
+
+# table FILE: its rows, for pick().
+table() { mapfile -t rows <"$1"; }
+
+# pick NAME [KEY=VALUE]...: COLUMN becomes the column NAME of the rows of table() where column KEY is VALUE.
+pick() {
+	local - titles row fields condition i at='' wanted=()
 	set -f # a field may be a pattern
+	COLUMN=()
 	# shellcheck disable=SC2206 # split into words
 	titles=(${rows[0]-})
-	for condition in "$name" "$@"; do
+	for condition in "$@"; do
 		for ((i = 0; i < ${#titles[@]}; i++)); do
 			[ "${titles[i]}" != "${condition%%=*}" ] || break
 		done
 		if [ "$i" -eq "${#titles[@]}" ]; then
-			echo "$file has no column ${condition%%=*}" >&2
+			echo "there is no column ${condition%%=*}, but ${titles[*]}" >&2
 			return 1
 		fi
 		if [ -z "$at" ]; then at=$i; else wanted[i]=${condition#*=}; fi
 	done
 	for row in "${rows[@]:1}"; do
+		for i in "${!wanted[@]}"; do # before the row is split, which takes longer
+			[[ $row == *"${wanted[i]}"* ]] || continue 2
+		done
 		# shellcheck disable=SC2206
 		fields=($row)
 		for i in "${!wanted[@]}"; do
 			[ "${fields[i]-}" = "${wanted[i]}" ] || continue 2
 		done
-		echo "${fields[at]-}"
+		COLUMN+=("${fields[at]-}")
 	done
+}
+
+# column FILE NAME [KEY=VALUE]...: as pick(), one line each.
+column() {
+	local rows COLUMN
+	table "$1" && pick "${@:2}" || return
+	[ ${#COLUMN[@]} -eq 0 ] || printf '%s\n' "${COLUMN[@]}"
 }
 
 # Of numbers.
 column_sum() { # as column()
-	local n sum=0
-	for n in $(column "$@"); do sum=$((sum + n)); done
+	local rows COLUMN n sum=0
+	table "$1" && pick "${@:2}" || return
+	for n in "${COLUMN[@]}"; do sum=$((sum + n)); done
 	echo "$sum"
 }
 
@@ -160,6 +175,13 @@ own_files() { [ "$(stat -f -c %T "$1")" != overlayfs ] && echo 1 || echo 2; }
 container_column() { column "$proc/containers" "$2" "id=$1"; }
 resource() { column "$proc/$1/resources" "$3" "resource=$2"; }
 health() { column "$proc/health" value "key=$1"; }
+
+# container_is ID STATE...: in one of these.
+container_is() {
+	local rows COLUMN
+	table "$proc/containers" && pick state "id=$1" && [ -n "${COLUMN[0]-}" ] && [[ " ${*:2} " == *" ${COLUMN[0]} "* ]]
+}
+is_clean() { container_is "$CONTAINER_ID" clean; }
 
 # write_at_once FILE TEXT: in one write(); bash itself writes a line at a time.
 write_at_once() {
@@ -178,20 +200,19 @@ set_limits() {
 # `handed_over` and `growing_classes`, which speak of the kernel's own caches; nor `references_lost`, which rises with each event of a user once
 # exploit.sh has lost more of them than the table takes.
 expect_healthy() {
-	local key value status=0
+	local rows COLUMN key status=0
+	table "$proc/health" || return
 	for key in missed unknown reentered stale sites_lost containers_lost clamped switched_off self_check_bad; do
-		value=$(health "$key") || return 1
-		[ "${value:-lost}" = 0 ] || { echo "health: $key is ${value:-not there}" && status=1; }
+		pick value "key=$key" || return
+		[ "${COLUMN[0]-}" = 0 ] || { echo "health: $key is ${COLUMN[0]-not there}" && status=1; }
 	done
 	return "$status"
 }
 
 # expect_state ID STATE: else shows what the module has to say about it.
 expect_state() {
-	local state
-	state=$(container_column "$1" state)
-	[ "$state" = "$2" ] && return
-	echo "container $1: expected $2, is '${state:-not listed}'"
+	! container_is "$1" "$2" || return 0
+	echo "container $1: expected $2, is '$(container_column "$1" state)'"
 	grep -E "^ *(id|$1) " "$proc/containers"
 	head -n 30 "$proc/$1/leaks"
 	return 1
@@ -199,18 +220,21 @@ expect_state() {
 
 # No resource of container $1 has anything charged.
 expect_nothing_held() {
-	local left
-	expect "held of container $1" 0 "$(container_column "$1" held)" || return
-	expect "objects of container $1" 0 "$(container_column "$1" objects)" || return
-	left=$(awk 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
-		$at["held"] != 0 { print $at["resource"] "=" $at["held"] }' "$proc/$1/resources") || return
-	[ -z "$left" ] || fail "container $1 still holds:" $left
+	local rows COLUMN what resources i left=''
+	table "$proc/containers" || return
+	for what in held objects; do
+		pick "$what" "id=$1" && expect "$what of container $1" 0 "${COLUMN[0]-}" || return
+	done
+	table "$proc/$1/resources" && pick resource || return
+	resources=("${COLUMN[@]}")
+	pick held || return
+	for i in "${!resources[@]}"; do
+		[ "${COLUMN[i]}" = 0 ] || left+=" ${resources[i]}=${COLUMN[i]}"
+	done
+	[ ${#resources[@]} -gt 0 ] && [ -z "$left" ] || fail "container $1 still holds:$left"
 }
 
-settled() {
-	case $(container_column "$1" state) in clean | held | leaked) return 0 ;; esac
-	return 1
-}
+settled() { container_is "$1" clean held leaked; }
 
 # wait_verdict ID [SECONDS]
 wait_verdict() {

@@ -113,7 +113,7 @@ ktap_plan $((cycles + 3))
 for ((i = 1; i <= cycles; i++)); do
 	ktap_test "unload and load, number $i" cycle
 done
-ktap_test "a task asleep in the allocator: rmmod waits, and names it" waits_for_a_sleeper
 ktap_test "the containers under way stop without a leak" end_load
+ktap_test "a task asleep in the allocator: rmmod waits, and names it" waits_for_a_sleeper
 ktap_test "a fresh container is clean" fresh
 ktap_end

@@ -13,15 +13,9 @@ at=mempool_alloc
 # excused ID: how many objects of class reserve were handed over
 excused() { column "$proc/$1/leaks" count class=reserve | awk '{ n += $1 } END { print n + 0 }'; }
 
-is_clean() {
-	wait_verdict "$CONTAINER_ID" || return
-	expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
-}
-
 kept() {
 	run_container -- sh -c 'echo keep >/proc/reserve' || return
-	is_clean || return
+	expect_clean "$CONTAINER_ID" || return
 	expect "elements that were handed over" 1 "$(excused "$CONTAINER_ID")"
 }
 
@@ -40,7 +34,7 @@ is_uncharged() { [ "$(container_column "$CONTAINER_ID" held)" = 0 ]; }
 bios() {
 	local cpu=$(($(nproc) - 1))
 	run_container -- taskset -c "$cpu" "$programs/direct_reads" "$device" || return
-	is_clean || return
+	expect_clean "$CONTAINER_ID" || return
 	[[ $KERNEL != 6.1.* ]] && [ ! -e /run/has-bios ] || return 0
 	: >/run/has-bios
 	expect "bios that were handed over" 1 "$(excused "$CONTAINER_ID")"
@@ -61,7 +55,7 @@ at_a_limit() {
 	expect "the status of the container's command" 0 "$CONTAINER_STATUS" || return
 	expect "refused elements" "" "$(column "$proc/$CONTAINER_ID/refusals" site | grep mempool)" || return
 	[ "$(resource "$CONTAINER_ID" kmemsize forced)" -gt 0 ] || fail "nothing was forced" || return
-	is_clean
+	expect_clean "$CONTAINER_ID"
 }
 
 own_fds+=(6)

@@ -3,8 +3,8 @@
 #
 #   run.sh [NAME...]    clean, leak_one, ...; without: all that are for any machine
 #   run.sh --half 1|2   of these: for two machines that take equally long
-#   run.sh --kernels    of what follows, e.g. --half 1: not what looks at the module's own files, tables and tool alone, which is the same on
-#                       each kernel
+#
+#   RUN_SAME=no         not what looks at the module's own files, tables and tool alone, which is the same on each kernel
 #
 # Runs the selftests one after the other on the running kernel, in one boot: what
 # they print, and `N passed, N failed, N skipped` as the last line. Exit status 0
@@ -20,8 +20,6 @@ halves=(""
 	"left_behind host_network cgroups borders readers beanctl fail_nth sandboxes
 		since_load limits_default exhausted cpus neighbours load_unload locked_down")
 same="old_format old_parsers views permissions readers beanctl sandboxes exhausted"
-kernels=
-[ "${1-}" != --kernels ] || { kernels=yes && shift; }
 # shellcheck disable=SC2048,SC2086 # words on purpose
 case ${1-} in
 '') set -- ${halves[*]} ;;
@@ -38,16 +36,19 @@ worked() {
 	echo $((user + nice + system + irq + softirq))
 }
 
+# Made since boot: in the emulator most of a script's work.
+processes() { sed -n 's/^processes //p' /proc/stat; }
+
 passed=0 failed=0 skipped=0
 log=$(mktemp /tmp/selftest.XXXXXX)
 trap 'rm -f "$log"' EXIT
 for name in "$@"; do
-	[ -z "$kernels" ] || [[ " $same " != *" $name "* ]] || continue
-	start=$SECONDS status=0 work=$(worked)
+	[ "${RUN_SAME-}" != no ] || [[ " $same " != *" $name "* ]] || continue
+	start=$SECONDS status=0 work=$(worked) made=$(processes)
 	echo "# $name.sh"
 	"./$name.sh" 2>&1 | tee "$log"
 	status=${PIPESTATUS[0]}
-	echo "# $name.sh: status $status, $((SECONDS - start)) s, $((($(worked) - work) / 100)) s of work"
+	echo "# $name.sh: status $status, $((SECONDS - start)) s, $((($(worked) - work) / 100)) s of work, $(($(processes) - made)) processes"
 	s=$(grep -cE '^ok .* # SKIP|^1\.\.0 # SKIP' "$log")
 	p=$(($(grep -c '^ok ' "$log") - $(grep -cE '^ok .* # SKIP' "$log")))
 	f=$(grep -c '^not ok ' "$log")

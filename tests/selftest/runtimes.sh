@@ -8,6 +8,8 @@
 #
 # Needs the packages of `scripts/setup runtimes`, and 2 GiB of memory.
 #
+#   RUNTIMES_FEW   not empty: each runtime, but not each with everything
+#
 # A parent that reaps, as every container manager's shim is: the machine's own init may leave SIGCHLD pending.
 [ -n "${RUNTIMES_REAP-}" ] || RUNTIMES_REAP=yes exec python3 -c 'import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) # PR_SET_CHILD_SUBREAPER
@@ -300,11 +302,10 @@ podman_kept() {
 	cat "$proc/$CONTAINER_ID/leaks"
 	expect "leaked groups" "" "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
 	podman_ crun rm three >/dev/null || return
-	poll 60 is_clean_now || expect_state "$CONTAINER_ID" clean || return
+	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
 	umount -l "$storage"
 	return "$status"
 }
-is_clean_now() { [ "$(container_column "$CONTAINER_ID" state)" = clean ]; }
 
 # --- LXC
 
@@ -363,26 +364,37 @@ need_programs
 beanctl=$(command -v beanctl) || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
 make_disk
 trap clean_up EXIT
-ktap_plan 21
-ktap_test "crun: run, exec, end" oci_run crun
-ktap_test "runc: run, exec, end" oci_run runc
-ktap_test "crun: create, start, exec, pause, kill, delete" oci_create crun
-ktap_test "runc: create, start, exec, pause, kill, delete" oci_create runc
-for runtime in crun runc; do
-	ktap_test "$runtime: a hook's limit is in force before the first instruction, and its name is known" oci_hook "$runtime"
-	ktap_test "$runtime: a hook that fails keeps it from running" oci_hook_fails "$runtime"
+# Each runtime, way to end, namespace of users and of the network, and storage: in some test; then what they are like together.
+tests=(
+	"crun: run, exec, end|oci_run crun"
+	"runc: create, start, exec, pause, kill, delete|oci_create runc"
+	"crun: a hook's limit is in force before the first instruction, and its name is known|oci_hook crun"
+	"runc: a hook that fails keeps it from running|oci_hook_fails runc"
+	"podman and crun, a user namespace|podman_run crun none --uidmap 0:100000:65536"
+	"podman: a stopped container's files on a tmpfs are held until it is removed|podman_kept"
+	"LXC with a veth|lxc veth end|lxc.net.0.type = veth|lxc.net.0.flags = up|lxc.net.0.ipv4.address = 10.9.8.7/24"
+	"systemd-nspawn: run, enter, killed|nspawn nspawn-killed kill"
+)
+more=(
+	"runc: run, exec, end|oci_run runc"
+	"crun: create, start, exec, pause, kill, delete|oci_create crun"
+	"runc: a hook's limit is in force before the first instruction, and its name is known|oci_hook runc"
+	"crun: a hook that fails keeps it from running|oci_hook_fails crun"
+	"podman and crun: a hook's limit and name|podman_hook crun"
+	"podman and crun: run, exec, end, removed|podman_run crun none"
+	"podman and runc: run, exec, end, removed|podman_run runc none"
+	"podman and crun, the host's network|podman_run crun host"
+	"podman and crun: run, exec, stop|podman_stop crun"
+	"LXC: start, attach, end|lxc ends end|lxc.net.0.type = empty"
+	"LXC: start, attach, killed|lxc killed kill|lxc.net.0.type = empty"
+	"systemd-nspawn: run, enter, end|nspawn nspawn-ends end"
+	"systemd-nspawn with a user and a network namespace|nspawn nspawn-private end --private-users=131072 --private-users-ownership=chown --private-network"
+)
+[ -n "${RUNTIMES_FEW-}" ] || tests+=("${more[@]}")
+ktap_plan ${#tests[@]}
+for row in "${tests[@]}"; do
+	IFS='|' read -r -a words <<<"$row"
+	# shellcheck disable=SC2086 # its options are words; what has spaces in it comes after them
+	ktap_test "${words[0]}" ${words[1]} "${words[@]:2}"
 done
-ktap_test "podman and crun: a hook's limit and name" podman_hook crun
-ktap_test "podman and crun: run, exec, end, removed" podman_run crun none
-ktap_test "podman and runc: run, exec, end, removed" podman_run runc none
-ktap_test "podman and crun, a user namespace" podman_run crun none --uidmap 0:100000:65536
-ktap_test "podman and crun, the host's network" podman_run crun host
-ktap_test "podman and crun: run, exec, stop" podman_stop crun
-ktap_test "podman: a stopped container's files on a tmpfs are held until it is removed" podman_kept
-ktap_test "LXC: start, attach, end" lxc ends end "lxc.net.0.type = empty"
-ktap_test "LXC: start, attach, killed" lxc killed kill "lxc.net.0.type = empty"
-ktap_test "LXC with a veth" lxc veth end "lxc.net.0.type = veth" "lxc.net.0.flags = up" "lxc.net.0.ipv4.address = 10.9.8.7/24"
-ktap_test "systemd-nspawn: run, enter, end" nspawn nspawn-ends end
-ktap_test "systemd-nspawn: run, enter, killed" nspawn nspawn-killed kill
-ktap_test "systemd-nspawn with a user and a network namespace" nspawn nspawn-private end --private-users=131072 --private-users-ownership=chown --private-network
 ktap_end

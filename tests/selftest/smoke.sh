@@ -12,9 +12,8 @@ lost() { # start_container's options
 	expect "leaked groups" 1 "$(column "$proc/$CONTAINER_ID/leaks" count verdict=leaked | wc -l)" || return
 	expect_match "its site" 'leak_one' "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || return
 	echo free >/proc/leak_one
-	poll 30 is_clean "$CONTAINER_ID" || expect_state "$CONTAINER_ID" clean
+	poll 30 is_clean || expect_state "$CONTAINER_ID" clean
 }
-is_clean() { [ "$(container_column "$1" state)" = clean ]; }
 
 # Not io_uring, which leaks on some of these kernels by itself: Documentation/found.md.
 busy_is_clean() {

@@ -72,10 +72,9 @@ was_held() {
 	expect "who holds it" "pid=$python,comm=python3,fd=$2" "$details"
 }
 
-is_clean() { [ "$(container_column "$1" state)" = clean ]; }
 clean() { # name, class that was handed over
 	[ -n "${id[$1]-}" ] || fail "it did not do its work" || return
-	poll 60 is_clean "${id[$1]}" || expect_state "${id[$1]}" clean || return
+	poll 60 container_is "${id[$1]}" clean || expect_state "${id[$1]}" clean || return
 	expect_nothing_held "${id[$1]}" || return
 	[ -z "${2-}" ] || column "$proc/${id[$1]}/leaks" class | grep -qx "$2" && return
 	cat "$proc/${id[$1]}/leaks"

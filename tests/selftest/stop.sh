@@ -10,10 +10,6 @@
 
 loops=${STOP_LOOPS:-300}
 
-is_clean() {
-	expect_clean "$CONTAINER_ID"
-}
-
 waits_for() {
 	[[ "$(container_column "$CONTAINER_ID" state) $(container_column "$CONTAINER_ID" waits)" =~ ^settling\ .*$1 ]]
 }
@@ -44,7 +40,7 @@ unreaped_init() {
 	expect_waits_for "zombie:$init,parent:$CONTAINER_PID:unshare" || status=1
 	kill -CONT "$CONTAINER_PID"
 	end_container
-	[ "$status" -eq 0 ] && is_clean
+	[ "$status" -eq 0 ] && expect_clean "$CONTAINER_ID"
 }
 
 # A task of the container whose parent, nsenter, is outside, dead and not reaped: it holds
@@ -65,13 +61,13 @@ zombie_from_outside() {
 	kill -CONT "$parent"
 	wait "$parent"
 	end_container
-	[ "$status" -eq 0 ] && is_clean
+	[ "$status" -eq 0 ] && expect_clean "$CONTAINER_ID"
 }
 
 odd_init() {
 	start_container -- "$programs/odd_init" "$1" || return
 	end_container
-	is_clean
+	expect_clean "$CONTAINER_ID"
 }
 
 is_at_work() { [ "$(container_column "$CONTAINER_ID" objects)" -gt 100 ]; }
@@ -80,7 +76,7 @@ killed() {
 	start_container -- workloads/busy.sh -r 100 || return
 	poll 10 is_at_work || fail "it holds $(container_column "$CONTAINER_ID" objects) objects only" || return
 	kill_container
-	is_clean
+	expect_clean "$CONTAINER_ID"
 }
 
 # A pid namespace inside a container is the container's.
@@ -88,13 +84,13 @@ nested() {
 	run_container -- unshare --pid --fork --mount-proc unshare --pid --fork --mount-proc \
 		sh -c 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done' || return
 	expect "containers that were added" "$CONTAINER_ID" "$(newest_container)" || return
-	is_clean
+	expect_clean "$CONTAINER_ID"
 }
 
 # A daemon in the container keeps nobody waiting: it dies with init.
 daemon() {
 	run_container -- sh -c 'setsid sleep 1000 </dev/null >/dev/null 2>&1 & setsid sleep 1000 &' || return
-	is_clean
+	expect_clean "$CONTAINER_ID"
 }
 
 nothing_unsettled() {
