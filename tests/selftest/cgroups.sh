@@ -39,11 +39,6 @@ take_back() {
 	echo 1 >/proc/sys/vm/drop_caches # empties the CPUs' lists of pages, too
 }
 
-becomes_clean() {
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID" && expect_healthy
-}
-
 # in_cgroup NAME COMMAND: for the container's shell, a task there that does that, and ends.
 in_cgroup() { echo "(echo 0 >$delegated/$1/cgroup.procs && $2)"; }
 

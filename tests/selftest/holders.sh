@@ -248,8 +248,7 @@ all_clean() {
 	local name
 	for name in "${!kept[@]}"; do
 		CONTAINER_ID=${kept[$name]}
-		poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-		expect_nothing_held "$CONTAINER_ID" || return
+		becomes_clean || return
 	done
 }
 
@@ -325,8 +324,7 @@ image_kept() {
 	expect_match "who has the image" 'by=kexec' "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
 	python3 -c "$kexec_load" 0 "$@" || return
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	return "$status"
+	becomes_clean && return "$status"
 }
 
 crash_kernel() {

@@ -53,7 +53,7 @@ expect_kept() {
 # When whoever held it has let go.
 becomes_clean() {
 	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
+	expect_nothing_held "$CONTAINER_ID" && expect_healthy
 }
 
 # expect_excused CLASS...: clean, and that is what was handed over.

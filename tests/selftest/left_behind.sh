@@ -63,11 +63,6 @@ kept() {
 	done
 }
 
-gone() {
-	poll 60 is_clean || expect_state "$CONTAINER_ID" clean || return
-	expect_nothing_held "$CONTAINER_ID"
-}
-
 in_namespace='[ ]by=ipc '
 file='(__alloc_file|alloc_empty_file)'
 text='(load_msg|alloc_msg)'
@@ -76,7 +71,7 @@ segment() {
 	leave 'segment = call(libc.shmget, key, 1 << 20, MAKE)
 ctypes.memset(call(libc.shmat, segment, None, 0), 1, 1 << 20)' || return
 	kept "$in_namespace" newseg "$file" || return
-	ipcrm -M "$key" && gone
+	ipcrm -M "$key" && becomes_clean
 }
 
 # Who locks it is counted as its user, and had nothing else.
@@ -84,7 +79,7 @@ locked_segment() {
 	leave 'os.setresuid(41007, 41007, 41007)
 call(libc.shmctl, call(libc.shmget, key, 4096, MAKE), 11, None) # SHM_LOCK' || return
 	kept "$in_namespace" newseg alloc_ucounts || return
-	ipcrm -M "$key" && gone
+	ipcrm -M "$key" && becomes_clean
 }
 
 # It is marked to be removed, and goes with the last who has it.
@@ -102,7 +97,7 @@ time.sleep(1000)" || return
 	ipcrm -M "$key" || return
 	kept 'by=(ipc|map) ' newseg "$file" || return
 	tell b detach && expect detach ok "$ANSWER" || return
-	gone && end_talker b
+	becomes_clean && end_talker b
 }
 ipcs_has() { ipcs "$1" | grep -q "^0x0*$(printf %x "$key") "; }
 
@@ -130,7 +125,7 @@ time.sleep(1000)" "$(container_column "$CONTAINER_ID" init)" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " newseg "$file" || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -eq 0 ] && gone
+	[ "$status" -eq 0 ] && becomes_clean
 }
 
 # ... or has it open.
@@ -155,7 +150,7 @@ time.sleep(1000)" "$(container_column "$CONTAINER_ID" init)" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$holder,comm=python3,fd=" newque "$text" '(do_mq_timedsend|__x64_sys_mq_timedsend)' || status=1
 	kill "$holder"
 	wait "$holder"
-	[ "$status" -eq 0 ] && gone
+	[ "$status" -eq 0 ] && becomes_clean
 }
 
 messages() {
@@ -163,7 +158,7 @@ messages() {
 for length in 0, 100, 5000, 8000:
     call(libc.msgsnd, to, message(length), ctypes.c_size_t(length), 0)' || return
 	kept "$in_namespace" newque "$text" || return
-	ipcrm -Q "$key" && gone
+	ipcrm -Q "$key" && becomes_clean
 }
 
 # In a queue of the host's, which knows who was the last to send.
@@ -175,7 +170,7 @@ call(libc.msgsnd, to, message(10), ctypes.c_size_t(10), 0)" || return
 for length in 5000, 8000:
     call(libc.msgsnd, to, message(length), ctypes.c_size_t(length), 0)' || return
 	kept "$in_namespace" "$text" alloc_pid || return
-	ipcrm -Q "$key" && gone
+	ipcrm -Q "$key" && becomes_clean
 }
 
 # 250 of them, and 32,000, which may be no object of the allocator's.
@@ -184,7 +179,7 @@ semaphores() {
 	for n in 250 32000; do
 		leave "call(libc.semget, key, $n, MAKE)" || return
 		kept "$in_namespace" '(newary|sem_alloc|[a-z_]*kvmalloc_node[a-z_]*)' || return
-		ipcrm -S "$key" && gone || return
+		ipcrm -S "$key" && becomes_clean || return
 	done
 }
 
@@ -194,7 +189,7 @@ last_at_semaphore() {
 call(libc.semget, key, 250, MAKE)" || return
 	leave 'call(libc.semop, call(libc.semget, key, 0, 0), operation(249, 1, 0), ctypes.c_size_t(1))' || return
 	kept "$in_namespace" alloc_pid || return
-	ipcrm -S "$key" && gone
+	ipcrm -S "$key" && becomes_clean
 }
 
 # What is to be undone is its process's, unless others share it (CLONE_SYSVSEM): when the last of them ends.
@@ -220,14 +215,14 @@ time.sleep(1000)" 5>&- &
 	kill "$parent"
 	wait "$parent"
 	ipcrm -S "$key"
-	[ "$status" -eq 0 ] && gone
+	[ "$status" -eq 0 ] && becomes_clean
 }
 
 posix_queue() {
 	leave 'send(open_queue(0o100), 10, 5000, 8192)' || return
 	kept "$in_namespace" '(mqueue_alloc_inode|alloc_inode)' '(do_mq_timedsend|__x64_sys_mq_timedsend)' "$text" || return
 	python3 -c "$calls
-call(libc.mq_unlink, queue)" && gone
+call(libc.mq_unlink, queue)" && becomes_clean
 }
 
 posix_queue_of_others() {
@@ -236,14 +231,14 @@ send(open_queue(0o100), 1)" || return
 	leave 'send(open_queue(0), 10, 5000, 8192)' || return
 	kept "$in_namespace" '(do_mq_timedsend|__x64_sys_mq_timedsend)' "$text" || return
 	python3 -c "$calls
-receive(open_queue(0), 4)" && gone || return
+receive(open_queue(0), 4)" && becomes_clean || return
 	# Who receives puts a node by, for the next message.
 	python3 -c "$calls
 send(open_queue(0), 1)" || return
 	leave 'receive(open_queue(0), 1)' || return
 	kept "$in_namespace" '(do_mq_timedreceive|__x64_sys_mq_timedreceive)' || return
 	python3 -c "$calls
-call(libc.mq_unlink, queue)" && gone
+call(libc.mq_unlink, queue)" && becomes_clean
 }
 # ok NAME WORD...: it does that, and it works.
 ok() { tell "$@" && expect "$*" ok "$ANSWER"; }
@@ -285,7 +280,7 @@ $map_file" /dev/shm/left-behind 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " __d_alloc shmem_alloc_inode || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -eq 0 ] && gone
+	[ "$status" -eq 0 ] && becomes_clean
 }
 
 # Of a file system, and an overlay on it, that the container itself has mounted: they live as long.
@@ -306,7 +301,7 @@ $map_file" "/proc/$(container_column "$CONTAINER_ID" init)/root$path" 5>&- &
 	[ "$status" -ne 0 ] || kept "[ ]pid=$mapper,comm=python3,by=map " alloc_vfsmnt shmem_alloc_inode || status=1
 	kill "$mapper"
 	wait "$mapper"
-	[ "$status" -eq 0 ] && gone
+	[ "$status" -eq 0 ] && becomes_clean
 }
 
 # lost_beside PROGRAM: among what that leaves, one object that nobody has. It alone is a leak, and stays one when the rest goes.
@@ -320,7 +315,7 @@ open('/proc/leak_one', 'w').write('100')" || return
 	remove_all 2>/dev/null
 	poll 60 one_left || fail "more than it is left" "$(cat "$proc/$CONTAINER_ID/leaks")" || return
 	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost || return
-	echo free >/proc/leak_one && gone
+	echo free >/proc/leak_one && becomes_clean
 }
 
 # ... while the host uses its own, as fast as it can.
