@@ -66,13 +66,14 @@ class TestCache
 			bct_cache_free(cache_, objects_[--count_]);
 		if (cache_ != nullptr)
 			bct_cache_destroy(cache_);
+		bct_free(objects_);
 	}
 	TestCache(const TestCache &) = delete;
 	TestCache &operator=(const TestCache &) = delete;
 
 	Address make()
 	{
-		if (cache_ == nullptr || count_ == kMost)
+		if (cache_ == nullptr || objects_ == nullptr || count_ == kMost)
 			return {};
 		objects_[count_] = bct_cache_alloc(cache_);
 		return objects_[count_] == nullptr ? Address{} : Address{reinterpret_cast<u64>(objects_[count_++])};
@@ -94,7 +95,8 @@ class TestCache
 	void *cache_;
 	Stride stride_;
 	u32 count_ = 0;
-	void *objects_[kMost];
+	// Not on the stack, of which a case has 2 KiB.
+	void **objects_ = static_cast<void **>(bct_alloc(kMost * sizeof(void *)));
 };
 
 // Memory of the host's, from kmalloc().
