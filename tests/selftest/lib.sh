@@ -212,7 +212,9 @@ expect_healthy() {
 # expect_state ID STATE: else shows what the module has to say about it.
 expect_state() {
 	! container_is "$1" "$2" || return 0
-	echo "container $1: expected $2, is '$(container_column "$1" state)'"
+	local state
+	state=$(container_column "$1" state)
+	echo "container $1: expected $2, is '${state:-not listed}'"
 	grep -E "^ *(id|$1) " "$proc/containers"
 	head -n 30 "$proc/$1/leaks"
 	return 1
