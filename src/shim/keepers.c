@@ -245,8 +245,12 @@ static bool chunks_keep(struct keeper *keeper)
 	if (!chunks || !slots || !GET(lists, chunks) || !GET(count, slots))
 		return true;
 	for (i = 0; i < min(count, MOST_SLOTS); i++) {
-		for (node = &lists[i]; next_of_list(keeper, &lists[i], &node);)
+		for (node = &lists[i]; next_of_list(keeper, &lists[i], &node);) {
+			/* A chunk that has been moved to another slot meanwhile leads round that one, and never back here. */
+			if (node >= lists && node < lists + count)
+				return false;
 			chunk_keeps(keeper, node);
+		}
 		if (!node)
 			return false;
 	}
