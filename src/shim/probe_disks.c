@@ -7,10 +7,12 @@
  * them. What does not lead back to the object is not believed, so that a wrong place finds nothing.
  */
 #include <linux/fs.h>
-#include <linux/jbd2.h>
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
 #include <linux/xarray.h>
+#if IS_ENABLED(CONFIG_JBD2)
+#include <linux/jbd2.h> /* not without CONFIG_BLOCK, on 6.1 */
+#endif
 
 #include "probe.h"
 
@@ -208,6 +210,7 @@ static bool is_log_vector(const char *vector)
 	       is_log_item(item);
 }
 
+#if IS_ENABLED(CONFIG_JBD2)
 /* fs/ext4/ext4.h: struct ext4_inode_info has it behind its struct inode. */
 static bool probe_journal(const struct jbd2_inode *jinode, struct bc_probed *out)
 {
@@ -220,6 +223,12 @@ static bool probe_journal(const struct jbd2_inode *jinode, struct bc_probed *out
 	out->owner = (u64)inode;
 	return true;
 }
+#else
+static bool probe_journal(const void *object, struct bc_probed *out)
+{
+	return false;
+}
+#endif
 
 bool bc_probe_disk(enum bc_probe what, const void *object, u32 size, struct bc_probed *out)
 {
