@@ -20,8 +20,13 @@ leaked() { # id, column
 
 # expect_leak ID COUNT BYTES SITE: that, and nothing else, leaked.
 expect_leak() {
-	local bytes
 	expect_state "$1" leaked || return
+	leaked_just "$@" && return
+	cat "$proc/$1/leaks"
+	return 1
+}
+leaked_just() {
+	local bytes
 	expect "objects leaked" "$2" "$(leaked "$1" count)" || return
 	bytes=$(leaked "$1" bytes)
 	expect "bytes leaked" "$3" "$bytes" || return
