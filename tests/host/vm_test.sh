@@ -93,7 +93,6 @@ vm noboot --no-module --append rdinit=/none -- true
 vm noqemu --no-module --mem none -- true
 vm_script=$tmp/clone/scripts/vm vm unloadable -- true
 vm usage --no-such-option -- true
-wait
 # The guest's clock beside its RTC, which QEMU keeps by the host's clock. What it would measure at the boot of a machine that is busy elsewhere
 # may be wrong several times: an emulated processor is told, to the kHz.
 clock='at() { echo $(($(cat /sys/class/rtc/rtc0/since_epoch) * 100)) $(sed "s/\.\([0-9]*\) .*/\1/" /proc/uptime); }
