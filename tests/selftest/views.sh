@@ -54,10 +54,12 @@ own_rows() {
 # The host's row is what slab has less what the containers have. Both move: looked at while slab's totals stand still, and by this
 # process itself, since another one's stack and descriptors are slab memory, too.
 host_row_now() {
-	local before rows after
+	local before rows again after
 	mapfile -t before </proc/meminfo
 	mapfile -t rows <"$old"
+	mapfile -t again <"$old"
 	mapfile -t after </proc/meminfo
+	[ "${rows[*]}" = "${again[*]}" ] || return # within a reading, too, the containers may move, in slabs that stay
 	total=$(printf '%s\n' "${after[@]}" | unreclaimable_of)
 	[ "$total" = "$(printf '%s\n' "${before[@]}" | unreclaimable_of)" ] || return
 	printf '%s\n' "${rows[@]}" >"$folder/rows"
