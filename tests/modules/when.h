@@ -30,7 +30,7 @@ static void when_init(void)
 	atomic_set(&left, times);
 }
 
-static bool is_meant(const struct task_struct *task)
+static inline bool is_meant(const struct task_struct *task)
 {
 	return !comm || !strncmp(task->comm, comm, TASK_COMM_LEN - 1);
 }

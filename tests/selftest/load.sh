@@ -63,8 +63,8 @@ all_have_worked() {
 
 # Bounds that the container meets, mostly a bit above what it holds now, for processes also one below; sometimes none, that it can begin
 # something again.
-bounds() { # id
-	local kind=$((RANDOM % 6)) more=$((RANDOM % 16))
+bounds() { # id, kind
+	local kind=${2:-$((RANDOM % 6))} more=$((RANDOM % 16))
 	awk -v kind=$kind -v more=$more '
 		function bound(name, barrier, limit) { print name, barrier, limit }
 		NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
@@ -318,11 +318,16 @@ kernel_stacks() {
 	done 2>/dev/null
 }
 
-# At rest, and with something of its own: where the module was loaded a moment ago all that it has may be older.
+# At rest, and with something of its own: where the module was loaded a moment ago all that it has may be older, and the last limits that it
+# was given too low for anything more.
 freeze_full() { # class
-	local cgroup=${cgroups[$1]}
+	local cgroup=${cgroups[$1]} id
+	id=$(id_of "$1")
 	echo 1 >"$cgroup/cgroup.freeze" && poll 180 is_frozen "$cgroup" || fail "$1 is not frozen:" "$(kernel_stacks "$cgroup")" || return
-	[ "$(container_column "$(id_of "$1")" objects)" -gt 0 ] || { echo 0 >"$cgroup/cgroup.freeze" && return 1; }
+	[ "$(container_column "$id" objects)" -gt 0 ] && return
+	set_limits "$id" "$(bounds "$id" 0)"
+	echo 0 >"$cgroup/cgroup.freeze"
+	return 1
 }
 
 # At rest, full. RCU still frees for a while.
