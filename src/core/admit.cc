@@ -54,7 +54,8 @@ bool admit(const Wanted &wanted, Admission &admission, bool always)
 					      bytes * wanted.count,
 					      wanted.count,
 					      piece ? wanted.count : 0,
-					      wanted.gfp};
+					      wanted.gfp,
+					      wanted.bulk};
 			c->admissions_begun.add(1);
 			const Answer answer = ask(*c, request, attempt, admission);
 			if (answer != Answer::yes)
@@ -113,9 +114,9 @@ void settle(const Admission &admission, void *const *objects, s64 count, Address
 	record_each(c, site, objects, static_cast<u32>(count), gfp);
 }
 
-bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp)
+bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp, bool bulk)
 {
-	const Wanted wanted{caller, cache, 0, count, ByteKind::kmemsize, gfp, true};
+	const Wanted wanted{caller, cache, 0, count, ByteKind::kmemsize, gfp, true, bulk};
 	Admission admission;
 	if (!admit(wanted, admission, true))
 		return false;

@@ -35,6 +35,7 @@ struct Wanted {
 	ByteKind kind;	// likewise
 	u32 gfp;
 	bool large;
+	bool bulk = false; // asked for by kmem_cache_alloc_bulk()
 };
 // The key of a site whose cache only the allocator knows, when it has allocated. No object is recorded with it.
 inline constexpr CacheKey kUnknown{2};
@@ -47,6 +48,6 @@ BC_COLD void settle(const Admission &admission, void *const *objects, s64 count,
 		    u32 gfp);
 // For objects that charge() or charge_many() left: all of them, or none. False: refused, they have to go. Sleeps where
 // gfp allows that.
-BC_COLD bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp);
+BC_COLD bool admit_late(void *const *objects, s64 count, Address caller, CacheKey cache, u32 gfp, bool bulk);
 
 } // namespace bc

@@ -185,6 +185,8 @@ Answer ask(Container &c, const Request &request, u32 attempt, Admission &admissi
 			   (request.gfp & platform::kGfpDirectReclaim) != 0) {
 			account_of(c, failed).wait();
 			return Answer::wait_first;
+		} else if (request.bulk && bc_in_maple_retry()) {
+			how = Severity::force;
 		} else {
 			// What cannot wait and comes while the container is switching may be refused a slack too
 			// early: never passing the bound comes first.

@@ -7,6 +7,10 @@
 //   force	never refused: NOFS and NOIO (a file system aborts its transaction when it gets no memory there), page
 //		faults (they would be repeated for ever), __GFP_NOFAIL, PF_MEMALLOC, exiting tasks, elements of reserves
 //		(pieces.h)
+// And what would be asked for again without an end: a step of a maple tree that has got one of its nodes is not refused
+// the rest, when it has waited like others. Its first node can be refused, so that what passes a bound is the nodes of
+// one step, a dozen, for each task; munmap() of many mappings at once keeps what one step has left for the next, and
+// so passes it by the nodes of one tree of these mappings, until it is over.
 //
 // Pieces are counted in one atomic each, so a bound is exact by compare-and-exchange. Bytes are in per-CPU cells while
 // the container is `far` from its bound. At `threshold` it switches: it loses its cells (one store: every charge and
@@ -64,6 +68,7 @@ struct Request {
 	s64 objects;
 	s64 pieces;
 	u32 gfp;
+	bool bulk = false;
 };
 
 // What was charged for it; given back by give_back() if there is no object in the end.

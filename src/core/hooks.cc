@@ -94,7 +94,7 @@ extern "C" unsigned long bc_return_to_handler;
 // something that is not in the ledger.
 BC_COLD void *charged_late(void *object, CacheKey cache, unsigned long caller, Gfp gfp)
 {
-	if (!bc::admit_late(&object, 1, Address{caller}, cache, gfp)) {
+	if (!bc::admit_late(&object, 1, Address{caller}, cache, gfp, false)) {
 		bc_mem_free(object);
 		object = nullptr;
 	}
@@ -263,7 +263,7 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 			++i;
 			continue;
 		}
-		if (!bc::admit_late(&objects[i], count - i, Address{caller}, key(cache), gfp)) {
+		if (!bc::admit_late(&objects[i], count - i, Address{caller}, key(cache), gfp, true)) {
 			// All or none: frees uncharge those that were charged.
 			for (int n = 0; n < count; ++n)
 				bc_mem_free(objects[n]);
@@ -302,7 +302,7 @@ BC_COLD void *settled_pages(const bc::Admission &admission, const bc::Wanted &wa
 
 BC_COLD bc::Wanted want_bulk(const void *cache, unsigned long count, void **, unsigned long caller, Gfp gfp)
 {
-	return {site_of(caller), key(cache), 0, static_cast<bc::s64>(count), bc::ByteKind::kmemsize, gfp, false};
+	return {site_of(caller), key(cache), 0, static_cast<bc::s64>(count), bc::ByteKind::kmemsize, gfp, false, true};
 }
 
 BC_COLD int settled_bulk(const bc::Admission &admission, const bc::Wanted &wanted, int count, const void *cache,

@@ -27,7 +27,7 @@ bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end)
 /* stacks.c */
 void bc_slab_ranges_init(void);
 void bc_name_sleepers(void);
-int bc_fault_ranges_init(void); /* 0, or the kernel has no such functions */
+int bc_endless_ranges_init(void); /* 0, or the kernel has no such functions */
 
 /* layout.c: refuses where the structures are not what we were built for. */
 int bc_layout_check(void);

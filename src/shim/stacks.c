@@ -116,21 +116,40 @@ static const char *const fault_functions[] = {
 	"exc_page_fault",
 	"asm_exc_page_fault",
 };
-static struct text_range fault_ranges[PARTS][ARRAY_SIZE(fault_functions)];
+static struct text_range fault_ranges[PARTS * ARRAY_SIZE(fault_functions)];
 
-int bc_fault_ranges_init(void)
+/*
+ * lib/maple_tree.c: mas_nomem() gives up only where it has not a single node; with some it says that there are enough, the step fails for
+ * want of the rest, and comes back. It is a function of its own, and a part of those that follow it here, on both kernels.
+ */
+static const char *const maple_functions[] = {
+	"mas_nomem",
+	"mtree_store_range",
+	"mtree_insert_range",
+	"mtree_alloc_range",
+	"mtree_alloc_rrange",
+};
+static struct text_range maple_ranges[PARTS * ARRAY_SIZE(maple_functions)];
+
+static bool find_functions(const char *const *names, int count, struct text_range *ranges, const char *who)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(fault_functions); i++) {
-		find_part(fault_functions[i], COLD, &fault_ranges[COLD][i]);
-		if (!find_part(fault_functions[i], HOT, &fault_ranges[HOT][i])) {
-			pr_err("%s: no such function in this kernel: a limit could refuse memory to a page fault, which would be repeated for ever\n",
-			       fault_functions[i]);
-			return -ENOENT;
+	for (i = 0; i < count; i++) {
+		find_part(names[i], COLD, &ranges[PARTS * i + COLD]);
+		if (!find_part(names[i], HOT, &ranges[PARTS * i + HOT])) {
+			pr_err("%s: no such function in this kernel: a limit could refuse memory to %s, which would be repeated for ever\n",
+			       names[i], who);
+			return false;
 		}
 	}
-	return 0;
+	return true;
+}
+
+int bc_endless_ranges_init(void)
+{
+	return find_functions(fault_functions, ARRAY_SIZE(fault_functions), fault_ranges, "a page fault") &&
+	       find_functions(maple_functions, ARRAY_SIZE(maple_functions), maple_ranges, "a step of a maple tree") ? 0 : -ENOENT;
 }
 
 /*
@@ -138,16 +157,16 @@ int bc_fault_ranges_init(void)
  * of every task of the host, for a flag that only a container at its limit needs, and has no place in the task to keep it. A walk
  * is some 8,000 guest instructions.
  */
-bool bc_in_page_fault(void)
+static bool is_below(const struct text_range *ranges, unsigned int count)
 {
-	const struct text_range *range, *end = fault_ranges[0] + PARTS * ARRAY_SIZE(fault_functions);
+	const struct text_range *range, *end = ranges + count;
 	unsigned long entries[48];
 	unsigned int skip, n, i;
 
 	for (skip = 0; skip < 4 * ARRAY_SIZE(entries); skip += n) {
 		n = stack_trace_save(entries, ARRAY_SIZE(entries), skip);
 		for (i = 0; i < n; i++) {
-			for (range = fault_ranges[0]; range < end; range++) {
+			for (range = ranges; range < end; range++) {
 				if (is_in(range, entries[i]))
 					return true;
 			}
@@ -156,6 +175,16 @@ bool bc_in_page_fault(void)
 			break;
 	}
 	return false;
+}
+
+bool bc_in_page_fault(void)
+{
+	return is_below(fault_ranges, ARRAY_SIZE(fault_ranges));
+}
+
+bool bc_in_maple_retry(void)
+{
+	return is_below(maple_ranges, ARRAY_SIZE(maple_ranges));
 }
 
 /* The allocator's functions and ours lie between its caller and us: the frame of the first one who is neither. */

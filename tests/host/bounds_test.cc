@@ -100,10 +100,10 @@ TEST_F(Bound, ManyAtOnceAllOrNone)
 	}
 	EXPECT_EQ(held(*c).bytes, 60 * 64);
 	EXPECT_EQ(resource("kmemsize")["failcnt"], "0");
-	EXPECT_FALSE(admit_late(pointers.data(), 41, Address{kText}, k64_.cache_key(), kGfpKernel));
+	EXPECT_FALSE(admit_late(pointers.data(), 41, Address{kText}, k64_.cache_key(), kGfpKernel, true));
 	EXPECT_EQ(held(*c).bytes, 60 * 64);
 	EXPECT_EQ(resource("kmemsize")["failcnt"], "1");
-	EXPECT_TRUE(admit_late(pointers.data(), 40, Address{kText}, k64_.cache_key(), kGfpKernel));
+	EXPECT_TRUE(admit_late(pointers.data(), 40, Address{kText}, k64_.cache_key(), kGfpKernel, true));
 	EXPECT_EQ(held(*c).bytes, 6400);
 	EXPECT_EQ(resource("kmemsize")["maxheld"], "6400");
 	second.pop_back();
@@ -210,6 +210,36 @@ TEST_F(Bound, HardAtTheBarrierSoftAboveTheLimitForcedNever)
 	bc_core_switch_off();
 	EXPECT_NE(make(k64_), 0u) << "with hooks that nobody can take away, nothing is refused";
 	EXPECT_EQ(health.of(Loss::forced), 2 + 7);
+}
+
+// A step of a maple tree that has its first node comes back until it has the rest.
+TEST_F(Bound, WhatWouldBeAskedForForEverIsWaitedForAndThenLetThrough)
+{
+	start(ns(1));
+	bound("kmemsize 128 128");
+	EXPECT_NE(make(k64_), 0u);
+	std::array<void *, 3> nodes;
+	for (void *&node : nodes)
+		node = reinterpret_cast<void *>(slabs_.make(k64_.key, 64));
+	int waits = 0;
+	host::on_wait([&](bool) { ++waits; });
+	const auto several = [&] {
+		return admit_late(nodes.data(), 3, Address{kText}, k64_.cache_key(), kGfpKernel, true);
+	};
+	EXPECT_FALSE(several());
+	EXPECT_EQ(waits, 2);
+	host::set_maple_retry(true);
+	EXPECT_NE(make(k64_), 0u);
+	EXPECT_EQ(make(k64_), 0u) << "one alone is the first, and whoever asks gives up";
+	waits = 0;
+	EXPECT_TRUE(several());
+	EXPECT_EQ(waits, 2) << "the dead go first";
+	host::set_maple_retry(false);
+	EXPECT_FALSE(several());
+	EXPECT_EQ(resource("kmemsize")["held"], "320");
+	EXPECT_EQ(resource("kmemsize")["forced"], "192");
+	EXPECT_EQ(resource("kmemsize")["failcnt"], "3");
+	EXPECT_EQ(health.of(Loss::forced), 1);
 }
 
 TEST_F(Bound, DeadObjectsDoNotRefuseLivingOnes)

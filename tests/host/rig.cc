@@ -169,7 +169,7 @@ bool allocated(const void *ns, u64 address, u64 caller, CacheKey cache, u32 gfp)
 		if (c == nullptr || charge(*c, Address{address}, Address{caller}, cache, gfp))
 			return true;
 	}
-	return admit_late(&object, 1, Address{caller}, cache, gfp);
+	return admit_late(&object, 1, Address{caller}, cache, gfp, false);
 }
 
 void charged(const void *ns, u64 address, u64 caller, CacheKey cache)

@@ -143,6 +143,8 @@ same_cache() { [ "$1" = "$2" ] || [ "/sys/kernel/slab/$1" -ef "/sys/kernel/slab/
 
 # PREEMPT_RT and lockdep put larger locks into objects, KASAN words of its own: sizes and with them caches are others.
 other_sizes() { [[ $KERNEL == *-rt-* || $KERNEL == *-debug* ]]; }
+# slub_debug puts red zones beside each object.
+has_red_zones() { grep -q slub_debug /proc/cmdline; }
 
 # take COUNT BYTES CACHE SITE from the list of what was expected.
 take() {
@@ -150,6 +152,7 @@ take() {
 	for i in "${!expected[@]}"; do
 		read -r count cache bytes site <<<"${expected[i]# maybe}"
 		[[ $1 = "$count" && $4 =~ ^$site(\.[a-z0-9.]+)?\+0x[0-9a-f]+ ]] || continue
+		! has_red_zones || bytes=$(slab_size "$cache")
 		other_sizes || { [ "$2" = "$((count * bytes))" ] && same_cache "$cache" "$3"; } || continue
 		unset "expected[$i]"
 		return 0

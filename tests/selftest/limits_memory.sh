@@ -101,6 +101,36 @@ faults() {
 	end_clean toucher
 }
 
+# --- what the kernel asks for again until it gets it: a maple tree the rest of the nodes for one step, once it has some of them
+# (lib/maple_tree.c, mas_nomem(), 6.1 and 6.12)
+
+# With room for none of them, for some, and for all: each step is done, or refused, and over.
+never_for_ever() {
+	local room refused=0 forced=0 mappings=0
+	# shellcheck disable=SC2016
+	start_talker trees -- sh -c 'mount -t tmpfs trees /mnt && cd /mnt && exec "$0"' "$(realpath "$programs")/limit_probe" || return
+	id=${talk_id[trees]}
+	for room in {0..40}; do
+		if [ "$mappings" = 0 ]; then
+			tell trees make mapping 3000 || return
+			expect "mappings without a limit" "made=3000 errno=0" "$ANSWER" || return
+		fi
+		limit_room $((room * 128)) || return
+		tell trees unmap || return
+		expect_match "unmapped at a limit" '^unmapped=(0 errno=ENOMEM|3000 errno=0)$' "$ANSWER" || return
+		mappings=$((3000 - $(said unmapped)))
+		tell trees make name 200 || return
+		expect_match "names at a limit" '^made=[0-9]+ errno=(ENOMEM|0)$' "$ANSWER" || return
+		refused=$((refused + $(kmemsize failcnt))) forced=$((forced + $(kmemsize forced)))
+		[ "$(kmemsize maxheld)" -le $((limit + $(kmemsize forced))) ] || fail "room $room: maxheld is above the limit" || return
+		set_limits "$id" "kmemsize unlimited unlimited" || return
+	done
+	echo "refused $refused times, $forced bytes let through"
+	[ "$refused" -gt 0 ] || fail "nothing was refused" || return
+	[ "$forced" -gt 0 ] || fail "no step had some of its nodes, and was refused the rest" || return
+	end_clean trees
+}
+
 # --- what may not be refused, or not yet
 
 # asked_for BYTES WAY WORKED: 1,000 objects of BYTES, asked for in that way at a limit; WORKED is no or yes.
@@ -169,13 +199,14 @@ need_module
 need_programs
 need_loaded alloc_paths
 warm_up
-ktap_plan 8
+ktap_plan 9
 talk_test "$((cpus * 2)) processes race for the last byte, with messages" race messages 1048576 200
 talk_test "$((cpus * 2)) processes race for the last byte, with everything" race mixed 2097152 200
 talk_test "$dead_files files opened and closed at a limit of two more" dead_do_not_count numfile file "$dead_files"
 talk_test "$dead_processes processes forked and waited for at a limit of two more" \
 	dead_do_not_count numproc process "$dead_processes"
 talk_test "no page fault fails at the limit" faults
+talk_test "what the kernel would ask for again and again is refused once, or not at all" never_for_ever
 talk_test "atomic, nowait, nofs, nofail" ways_of_asking
 talk_test "dcachesize is limited" dentries
 talk_test "nothing was missed" expect_healthy

@@ -162,6 +162,7 @@ void set_cpu(bc_u32 cpu)
 void set_namespace(const void *ns) { this_thread.ns = ns; }
 void set_loads(bool loads) { this_thread.loads = loads; }
 
+void set_maple_retry(bool retry) { this_thread.maple_retry = retry; }
 void set_task(bool must_succeed, bool io_scope, bool page_fault)
 {
 	this_thread.must_succeed = must_succeed;
@@ -307,6 +308,7 @@ bool bc_wait_for_frees(bool batches)
 
 bool bc_current_loads(void) { return this_thread.loads; }
 bool bc_in_page_fault(void) { return this_thread.page_fault; }
+bool bc_in_maple_retry(void) { return this_thread.maple_retry; }
 
 void bc_current_task(bc_s32 *host_pid, char *comm)
 {

@@ -20,6 +20,7 @@ void set_cpu(bc_u32 cpu);
 void set_namespace(const void *ns); // what current_namespace() says in this thread
 // What the task of this thread is doing, for what a bound may refuse it.
 void set_task(bool must_succeed, bool io_scope, bool page_fault);
+void set_maple_retry(bool retry);
 void set_loads(bool loads); // bc_loading() is the caller's
 unsigned long sections();   // nesting depth of this thread's PreemptOff sections
 unsigned long locks();	    // that this thread holds: one at most

@@ -9,6 +9,7 @@
  *   cycle KIND NUMBER     made=N errno=NAME      make and free one, NUMBER times
  *   listen                port=N errno=0         on the loopback's address, once
  *   connect PORT NUMBER   made=N errno=NAME      free connect NUMBER closes
+ *   unmap                 unmapped=N errno=NAME  all mappings at once; all or none
  *
  * KIND is one of kinds[] below; `accept` takes what waits for the listener.
  */
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -191,6 +193,63 @@ static int free_connect(int fd)
 	       close(fd);
 }
 
+/* Of a file in the directory that it is in: on a tmpfs no inode. */
+static int names;
+
+static void name_of(int number, char name[16])
+{
+	snprintf(name, 16, "name.%d", number);
+}
+
+static int make_name(void)
+{
+	char name[16];
+	int fd;
+
+	if (!names && (fd = open("file", O_CREAT | O_RDONLY, 0600)) >= 0)
+		close(fd);
+	name_of(names, name);
+	return link("file", name) ? -1 : names++;
+}
+
+static int free_name(int number)
+{
+	char name[16];
+
+	names--;
+	name_of(number, name);
+	return unlink(name);
+}
+
+/* With a page that is not mapped behind it: no two are one. */
+static char *mappings;
+static int mapped;
+
+static int make_mapping(void)
+{
+	const size_t size = 4096;
+
+	if (!mappings) {
+		mappings = mmap(NULL, 2 * size * MOST, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (mappings == MAP_FAILED || munmap(mappings, 2 * size * MOST))
+			return -1;
+	}
+	if (mmap(mappings + 2 * size * mapped, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED)
+		return -1;
+	return mapped++;
+}
+
+static int unmap(void)
+{
+	const int number = mapped;
+
+	errno = 0;
+	if (!mapped || munmap(mappings, (size_t)mapped * 2 * 4096))
+		return 0;
+	mapped = 0;
+	return number;
+}
+
 /* Comes back at once where the other side is on the same machine. */
 static int make_connect(void)
 {
@@ -227,6 +286,8 @@ static struct kind {
 	{ .name = "message", .make = make_message, .free = free_message },
 	{ .name = "accept", .make = make_accept, .free = close },
 	{ .name = "connect", .make = make_connect, .free = free_connect },
+	{ .name = "name", .make = make_name, .free = free_name },
+	{ .name = "mapping", .make = make_mapping },
 };
 
 /* --- What it is told */
@@ -357,6 +418,8 @@ int main(void)
 		kind = find(strcmp(verb, "connect") ? name : verb);
 		if (!strcmp(verb, "listen"))
 			answer("port", listen_somewhere());
+		else if (!strcmp(verb, "unmap"))
+			answer("unmapped", unmap());
 		else if (!kind)
 			return 2;
 		else if (!strcmp(verb, "make"))
