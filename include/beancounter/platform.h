@@ -101,8 +101,8 @@ void bc_current_task(bc_s32 *host_pid, char *comm); /* any; comm has 16 bytes */
 /* Is the current task on its way through a page fault, its own or one on behalf of the kernel? Looks at the stack:
  * slow. any */
 bool bc_in_page_fault(void);
-/* Of who asks for several objects at a time: is it a step of a maple tree that has some of its nodes, and asks for the rest until it
- * gets it (lib/maple_tree.c, mas_nomem(), 6.1 and 6.12)? Looks at the stack: slow. any */
+/* Of who asks for several objects at a time: is it a step of a maple tree that has some of its nodes, and asks for the
+ * rest until it gets it (lib/maple_tree.c, mas_nomem(), 6.1 and 6.12)? Looks at the stack: slow. any */
 bool bc_in_maple_retry(void);
 bool bc_current_loads(void); /* any: is the current task one that bc_loading() was called for? */
 struct bc_tasks {

@@ -179,20 +179,20 @@ Answer ask(Container &c, const Request &request, u32 attempt, Admission &admissi
 		// exact only without cells.
 		if (is_bytes(failed) && mode_of(c) == Mode::far)
 			enter_near(c);
-		if (health.switched_off() || (how == Severity::hard && bc_in_page_fault())) {
-			how = Severity::force;
-		} else if (attempt < kWaits && how == Severity::hard &&
-			   (request.gfp & platform::kGfpDirectReclaim) != 0) {
-			account_of(c, failed).wait();
-			return Answer::wait_first;
-		} else if (request.bulk && bc_in_maple_retry()) {
-			how = Severity::force;
-		} else {
-			// What cannot wait and comes while the container is switching may be refused a slack too
-			// early: never passing the bound comes first.
-			write_down(c, request, failed, cause_of(how));
-			return Answer::refused;
+		if (!health.switched_off() && (how != Severity::hard || !bc_in_page_fault())) {
+			if (attempt < kWaits && how == Severity::hard &&
+			    (request.gfp & platform::kGfpDirectReclaim) != 0) {
+				account_of(c, failed).wait();
+				return Answer::wait_first;
+			}
+			if (!request.bulk || !bc_in_maple_retry()) {
+				// What cannot wait and comes while the container is switching may be refused a slack
+				// too early: never passing the bound comes first.
+				write_down(c, request, failed, cause_of(how));
+				return Answer::refused;
+			}
 		}
+		how = Severity::force;
 		charge_both(c, request, how, failed);
 	}
 	c.objects[static_cast<size_t>(request.kind)].add(request.objects);
