@@ -23,6 +23,7 @@ armed() { # path, objects, slab cache, site, skip_put's parameters
 	load_test_module skip_put "$@" || return
 	run_users "$path" || status=1
 	[ "$(cat /sys/module/skip_put/parameters/skipped)" -gt 0 ] || fail "nothing was skipped" || status=1
+	expect "calls that the probe missed" 0 "$(cat /sys/module/skip_put/parameters/missed)" || status=1
 	unload_test_module skip_put
 	[ "$status" -eq 0 ] || return
 	expect_leak "$CONTAINER_ID" "$objects" "$((objects * $(slab_size "$cache")))" "$site" || return
