@@ -56,11 +56,6 @@ still_to_work() { # class
 		END { n = split(words, word, " "); for (i = 1; i <= n; i++) if (!(word[i] in worked)) print word[i] }' "$folder/$1.said"
 }
 
-all_have_worked() {
-	local class
-	for class in "${classes[@]}"; do [ -z "$(still_to_work "$class")" ] || return; done
-}
-
 # Bounds that the container meets, mostly a bit above what it holds now, for processes also one below; sometimes none, that it can begin
 # something again.
 bounds() { # id, kind
@@ -231,11 +226,15 @@ all_have_refused() {
 }
 
 over() {
-	[ "$SECONDS" -ge "$end" ] && [ "$turn" -ge $((rounds * ${#acts[@]})) ] && all_have_worked && all_have_refused
+	local class idle=''
+	[ "$SECONDS" -ge "$end" ] && [ "$turn" -ge $((rounds * ${#acts[@]})) ] || return
+	for class in "${classes[@]}"; do idle+=" $(still_to_work "$class" | xargs)"; done
+	[ -z "${idle// /}" ] || { last_idle=$(xargs <<<"$idle") && return 1; }
+	all_have_refused
 }
 
 all_at_once() {
-	local end=$((SECONDS + seconds)) last=$((SECONDS + 4 * seconds + 900)) status=0 turn=0 act reader changer
+	local end=$((SECONDS + seconds)) last=$((SECONDS + 4 * seconds + 900)) status=0 turn=0 act reader changer last_idle=''
 	local acts=(unload_and_load others_come_and_go with_function_graph with_kprobes others_come_and_go with_bpf)
 	echo 0 >"$folder/instance"
 	: >"$folder/changes"
@@ -258,7 +257,7 @@ all_at_once() {
 	wait "$reader" || status=1
 	head -c 4000 "$folder/reader"
 	[ "$status" -ne 0 ] || harvest || status=1
-	echo "$((SECONDS - end + seconds)) s, $turn turns of ${#acts[@]} kinds beside ${stressors[*]}"
+	echo "$((SECONDS - end + seconds)) s, $turn turns of ${#acts[@]} kinds beside ${stressors[*]}${last_idle:+; the last to come to an operation: $last_idle}"
 	return "$status"
 }
 
