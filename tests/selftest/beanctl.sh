@@ -14,7 +14,7 @@ ctl=$repo/build/beanctl
 status() {
 	local wanted=$1 got=0
 	shift
-	timeout -k 5 150 "$ctl" "$@" >"$out/out" 2>"$out/err" </dev/null || got=$?
+	timeout -k 5 600 "$ctl" "$@" >"$out/out" 2>"$out/err" </dev/null || got=$?
 	[ "$got" = "$wanted" ] && return
 	echo "beanctl $*: status $got instead of $wanted"
 	cat "$out/out" "$out/err"

@@ -53,7 +53,7 @@ answer_of() { # name, seconds
 
 # tell NAME WORD...: its answer is in ANSWER.
 tell() {
-	send "$@" && answer_of "$1" 120
+	send "$@" && answer_of "$1" 600
 }
 
 # said KEY: the value in the last answer's KEY=VALUE.
