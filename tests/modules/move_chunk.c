@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Tears the search's walk of per-CPU memory (src/shim/keepers.c), at each of its turns or `times`: the first chunk is moved to another slot
- * just when the walk is to go on from it, as a charge or a free by another CPU moves it (mm/percpu.c, pcpu_chunk_relocate(), 6.1 and 6.12).
+ * just when the walk is to go on from it, as another CPU that allocates or frees moves it (mm/percpu.c, pcpu_chunk_relocate(), 6.1 and 6.12).
  * `rounds`: how often the walk has then gone on from that slot's head, which is no chunk, and leads round that slot for ever;
  * after some it is sent away.
  *

@@ -239,17 +239,6 @@ static int make_mapping(void)
 	return mapped++;
 }
 
-static int unmap(void)
-{
-	const int number = mapped;
-
-	errno = 0;
-	if (!mapped || munmap(mappings, (size_t)mapped * 2 * 4096))
-		return 0;
-	mapped = 0;
-	return number;
-}
-
 /* Comes back at once where the other side is on the same machine. */
 static int make_connect(void)
 {
@@ -323,12 +312,23 @@ static int give_back(struct kind *kind, int wanted)
 {
 	int freed = 0;
 
-	for (errno = 0; freed < wanted && kind->number; freed++)
+	for (errno = 0; freed < wanted && kind->number && kind->free; freed++)
 		if (kind->free(kind->kept[--kind->number]))
 			break;
 	if (freed == wanted)
 		errno = 0;
 	return freed;
+}
+
+static int unmap(struct kind *kind)
+{
+	const int number = mapped;
+
+	errno = 0;
+	if (!mapped || munmap(mappings, (size_t)mapped * 2 * 4096))
+		return 0;
+	mapped = kind->number = 0;
+	return number;
 }
 
 static int cycle(struct kind *kind, int wanted)
@@ -419,7 +419,7 @@ int main(void)
 		if (!strcmp(verb, "listen"))
 			answer("port", listen_somewhere());
 		else if (!strcmp(verb, "unmap"))
-			answer("unmapped", unmap());
+			answer("unmapped", unmap(find("mapping")));
 		else if (!kind)
 			return 2;
 		else if (!strcmp(verb, "make"))
