@@ -24,18 +24,12 @@ static struct list_head *chunk, *lists; /* struct pcpu_chunk begins with its pla
 static int count;
 static spinlock_t *lock;
 static struct list_head *moved_to; /* in this walk */
-static atomic_t rounds_seen = ATOMIC_INIT(0);
 
 module_param_cb(moved, &happened_ops, NULL, 0444);
 MODULE_PARM_DESC(moved, "how often it was moved in a walk");
 
-static int rounds_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", atomic_read(&rounds_seen));
-}
-
-static const struct kernel_param_ops rounds_ops = { .get = rounds_get };
-module_param_cb(rounds, &rounds_ops, NULL, 0444);
+static unsigned int rounds; /* one walk at a time counts */
+module_param(rounds, uint, 0444);
 MODULE_PARM_DESC(rounds, "how often a walk went on from the head of the slot that it was moved to");
 
 static unsigned long no_lookup(const char *name)
@@ -77,7 +71,7 @@ static int before_a_read(struct kprobe *kp, struct pt_regs *regs)
 		return 0;
 	if (from == lists) /* it begins */
 		moved_to = NULL;
-	else if (from == moved_to && atomic_inc_return(&rounds_seen) % ENOUGH == 0)
+	else if (from == moved_to && ++rounds % ENOUGH == 0)
 		regs->si = 0; /* there is nothing to be read, and the walk is over */
 	else if (from == chunk && !moved_to)
 		move_it();

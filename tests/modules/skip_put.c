@@ -70,13 +70,7 @@ static struct kprobe probe = {
 };
 
 /* The call was made all the same, where another probe's handler was at work on the CPU. */
-static int missed_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%lu\n", probe.nmissed);
-}
-
-static const struct kernel_param_ops missed_ops = { .get = missed_get };
-module_param_cb(missed, &missed_ops, NULL, 0444);
+module_param_named(missed, probe.nmissed, ulong, 0444);
 MODULE_PARM_DESC(missed, "how often the probe was not asked");
 
 static bool branch_at(unsigned long addr, u8 *opcode, unsigned long *target)

@@ -144,7 +144,8 @@ same_cache() { [ "$1" = "$2" ] || [ "/sys/kernel/slab/$1" -ef "/sys/kernel/slab/
 # PREEMPT_RT and lockdep put larger locks into objects, KASAN words of its own: sizes and with them caches are others.
 other_sizes() { [[ $KERNEL == *-rt-* || $KERNEL == *-debug* ]]; }
 # slub_debug puts red zones beside each object.
-has_red_zones() { grep -q slub_debug /proc/cmdline; }
+read -r cmdline </proc/cmdline
+has_red_zones() { [[ $cmdline == *slub_debug* ]]; }
 
 # take COUNT BYTES CACHE SITE from the list of what was expected.
 take() {
