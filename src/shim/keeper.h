@@ -18,6 +18,8 @@
 struct ipc_namespace;
 struct mm_struct;
 struct net;
+struct simple_xattrs;
+struct socket;
 
 #define MOST_STEPS (1 << 24) /* a server has some million cached inodes, or nodes in sysfs; each step is some 100 ns */
 
@@ -75,6 +77,16 @@ static inline bool list_keeps(struct keeper *keeper, const struct list_head *lis
 	return node;
 }
 
+/* ... as a walk of its own */
+static inline void list_walked(struct keeper *keeper, const char *walk, const struct list_head *list)
+{
+	keeper->steps = 0;
+	walked(keeper, walk, list_keeps(keeper, list));
+}
+
+/* trees.c: NULL where that cannot be told */
+const struct rb_node *leftmost_in_tree(const struct rb_node *node);
+
 /* NULL after the last. */
 bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
 
@@ -87,9 +99,22 @@ void keeps_area(struct keeper *keeper, const void *pointer);
 /* Whatever the words there point to, and what describes it where that lies outside the direct map. */
 void words_keep(struct keeper *keeper, const void *const *words, int count);
 
-/* holders.c: what they have of any file, and credentials of any kind, wherever they were found */
+/*
+ * files.c: what there is of any file, and credentials of any kind, wherever they were found; and of an open one, which whoever calls
+ * holds, all that is behind it
+ */
+void bc_files_init(void);
 void file_keeps(struct keeper *keeper, const struct file *file);
 void cred_keeps(struct keeper *keeper, const struct cred *cred);
+void bc_file_refers(const struct file *file, const void **last_ipc_ns, struct keeper *keeper);
+
+/* sockets.c; of an open one, likewise */
+void socket_keeps(struct keeper *keeper, const struct socket *socket);
+
+/* inodes.c */
+void bc_inodes_init(void);
+bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs);
+void file_systems_keep(struct keeper *keeper);
 
 /* page_tables.c; with the lock of its mappings */
 void page_tables_keep(struct keeper *keeper, const struct mm_struct *mm);

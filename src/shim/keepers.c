@@ -5,34 +5,22 @@
  * and says so.
  */
 #include <linux/cgroup-defs.h>
-#include <linux/fs.h>
 #include <linux/kernfs.h>
 #include <linux/kexec.h>
-#include <linux/magic.h>
-#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
-#include <linux/shmem_fs.h>
 #include <linux/vmalloc.h>
-#include <linux/xattr.h>
 
 #include "keeper.h"
 
 #define MOST_SLOTS 64	/* mm/percpu.c, pcpu_nr_slots */
 #define CHUNK_WORDS 24	/* struct pcpu_chunk without its last array: 192 bytes */
-#define NAME_LENGTH 4	/* of "xfs" */
-#define XFS_VFS 312	/* fs/xfs/xfs_inode.h, struct xfs_inode: its struct inode */
-#define XFS_DATA_FORK 64 /* and its struct xfs_iforks, of which each ... */
-#define XFS_ATTR_FORK 112
-#define FORK_ROOT 8	/* has a root of a tree, */
-#define FORK_DATA 24	/* and what is in the inode itself, or another such root */
 #define IATTR_XATTRS 56 /* fs/kernfs/kernfs-internal.h, struct kernfs_iattrs: its struct simple_xattrs */
 
 static const struct kernfs_node *const *sysfs_root;
 static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begins with its kernfs_root, that with its node */
 static const struct list_head *const *chunks;
 static const int *slots;
-static const struct list_head *super_blocks;
 static const char *const images[] = { "kexec_image", "kexec_crash_image" };
 static const void *const *image[ARRAY_SIZE(images)];
 static const struct list_head *packs;
@@ -54,10 +42,11 @@ void bc_keepers_init(void)
 	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
 	slots = (const void *)bc_lookup("pcpu_nr_slots");
-	super_blocks = (const void *)bc_lookup("super_blocks");
 	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_files_init();
+	bc_inodes_init();
 	bc_ksm_init();
 	bc_memtypes_init();
 	bc_ipc_init();
@@ -83,106 +72,6 @@ void words_keep(struct keeper *keeper, const void *const *words, int count)
 		}
 	}
 }
-
-/* ---- trees */
-
-/* NULL where that cannot be told. */
-static const struct rb_node *leftmost_in_tree(const struct rb_node *node)
-{
-	const struct rb_node *left;
-	int height;
-
-	for (height = 0; height < 64; height++) {
-		if (!GET(left, &node->rb_left))
-			return NULL;
-		if (!left)
-			return node;
-		node = left;
-	}
-	return NULL;
-}
-
-bool next_in_tree(const struct rb_node *node, const struct rb_node **next)
-{
-	struct rb_node copy;
-	int height;
-
-	if (!GET(copy, node))
-		return false;
-	if (copy.rb_right) {
-		*next = leftmost_in_tree(copy.rb_right);
-		return *next;
-	}
-	for (height = 0; height < 64; height++) {
-		const struct rb_node *parent = (const struct rb_node *)(copy.__rb_parent_color & ~3UL);
-
-		*next = NULL;
-		if (!parent)
-			return true;
-		if (parent == node || !GET(copy, parent))
-			return false;
-		if (copy.rb_left == node) {
-			*next = parent;
-			return true;
-		}
-		node = parent;
-	}
-	return false;
-}
-
-bool each_in_tree(struct keeper *keeper, const struct rb_root *tree, bool (*visit)(struct keeper *keeper, const struct rb_node *node))
-{
-	const struct rb_node *node, *next;
-
-	if (!GET(node, &tree->rb_node))
-		return false;
-	if (!node)
-		return true;
-	for (node = leftmost_in_tree(node); node; node = next) {
-		if (!step(keeper) || !visit(keeper, node) || !next_in_tree(node, &next))
-			return false;
-		if (!next)
-			return true;
-	}
-	return false;
-}
-
-/* ---- extended attributes in memory: of tmpfs, sysfs and cgroupfs */
-
-static void xattr_keeps(struct keeper *keeper, const struct simple_xattr *xattr)
-{
-	const char *name;
-
-	keeps(keeper, xattr);
-	if (GET(name, &xattr->name))
-		keeps(keeper, name);
-}
-
-#if BC_KERNEL_6_12
-
-static bool xattr_in_tree(struct keeper *keeper, const struct rb_node *node)
-{
-	xattr_keeps(keeper, rb_entry(node, struct simple_xattr, rb_node));
-	return true;
-}
-
-static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
-{
-	return each_in_tree(keeper, &xattrs->rb_root, xattr_in_tree);
-}
-
-#else
-
-static bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs)
-{
-	const struct list_head *node = &xattrs->head;
-
-	while (next_of_list(keeper, &xattrs->head, &node))
-		xattr_keeps(keeper, list_entry(node, struct simple_xattr, list));
-	return node;
-}
-
-#endif
 
 /* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them, and what all have who have it open */
 
@@ -255,117 +144,6 @@ static bool chunks_keep(struct keeper *keeper)
 			return false;
 	}
 	return true;
-}
-
-/* ---- cached inodes: what somebody was the first to need of one */
-
-enum file_system { ANY, XFS, TMPFS };
-
-/* xfs: what it has in memory of its file's extents, or of a small directory's names */
-static void forks_keep(struct keeper *keeper, const struct inode *inode)
-{
-	static const u32 places[] = { XFS_DATA_FORK + FORK_ROOT, XFS_DATA_FORK + FORK_DATA, XFS_ATTR_FORK + FORK_ROOT,
-				      XFS_ATTR_FORK + FORK_DATA };
-	const void *pointer;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		if (GET(pointer, (const void *const *)((const char *)inode - XFS_VFS + places[i])))
-			keeps(keeper, pointer);
-	}
-}
-
-#if defined(CONFIG_NUMA) && defined(CONFIG_SHMEM)
-
-static bool policy_keeps(struct keeper *keeper, const struct rb_node *node)
-{
-	const struct sp_node *range = rb_entry(node, struct sp_node, nd);
-	const struct mempolicy *policy;
-
-	keeps(keeper, range);
-	if (GET(policy, &range->policy))
-		keeps(keeper, policy);
-	return true;
-}
-
-/* Of a tmpfs file or a segment, whoever has it mapped. */
-static bool policies_keep(struct keeper *keeper, const struct shmem_inode_info *info)
-{
-	return each_in_tree(keeper, &info->policy.root, policy_keeps);
-}
-
-#else
-
-static bool policies_keep(struct keeper *keeper, const struct shmem_inode_info *info)
-{
-	return true;
-}
-
-#endif
-
-static bool inode_keeps(struct keeper *keeper, const struct inode *inode, enum file_system kind)
-{
-	const void *const *const places[] = {
-#ifdef CONFIG_FS_POSIX_ACL
-		(const void *)&inode->i_acl,
-		(const void *)&inode->i_default_acl,
-#endif
-#ifdef CONFIG_FSNOTIFY
-		(const void *)&inode->i_fsnotify_marks,
-#endif
-	};
-	const void *pointer;
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		if (GET(pointer, places[i]))
-			keeps(keeper, pointer);
-	}
-	if (kind == XFS)
-		forks_keep(keeper, inode);
-	return kind != TMPFS || (walked(keeper, "xattr", xattrs_keep(keeper, &SHMEM_I((struct inode *)inode)->xattrs)) &&
-				 walked(keeper, "mempolicy", policies_keep(keeper, SHMEM_I((struct inode *)inode))));
-}
-
-static bool inodes_keep(struct keeper *keeper, const struct super_block *sb, enum file_system kind)
-{
-	const struct list_head *node = &sb->s_inodes;
-
-	keeper->steps = 0;
-	while (next_of_list(keeper, &sb->s_inodes, &node)) {
-		if (!inode_keeps(keeper, list_entry(node, struct inode, i_sb_list), kind))
-			return false;
-	}
-	return node;
-}
-
-static enum file_system kind_of(const struct super_block *sb)
-{
-	const struct file_system_type *type;
-	const char *name;
-	char copy[NAME_LENGTH];
-	unsigned long magic;
-
-	if (GET(type, &sb->s_type) && GET(name, &type->name) && GET(copy, (const char (*)[NAME_LENGTH])name) &&
-	    !memcmp(copy, "xfs", NAME_LENGTH))
-		return XFS;
-	return IS_ENABLED(CONFIG_SHMEM) && GET(magic, &sb->s_magic) && magic == TMPFS_MAGIC ? TMPFS : ANY;
-}
-
-static void file_systems_keep(struct keeper *keeper)
-{
-	const struct list_head *node = super_blocks;
-
-	if (!super_blocks)
-		return;
-	while (next_of_list(keeper, super_blocks, &node)) {
-		const struct super_block *sb = list_entry(node, struct super_block, s_list);
-
-		keeper->holder.by = kind_of(sb) == XFS ? "xfs" : "inode";
-		walked(keeper, "inode", inodes_keep(keeper, sb, kind_of(sb)));
-		keeper->steps = 0;
-	}
-	walked(keeper, "super_block", node);
 }
 
 /* ---- kexec: what was loaded is the machine's until it is used, or another takes its place (kernel/kexec_core.c) */

@@ -31,6 +31,18 @@ bool bc_layout_offset(const char *type, const char *member, u32 *offset)
 	return start && end > start && bc_btf_member((const void *)start, end - start, type, member, offset);
 }
 
+bool bc_layouts_are(const struct bc_layout *layouts, int count)
+{
+	u32 at;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (!bc_layout_offset(layouts[i].type, layouts[i].member, &at) || at != layouts[i].at)
+			return false;
+	}
+	return true;
+}
+
 int bc_layout_check(void)
 {
 	unsigned long start = bc_lookup("__start_BTF"), end = bc_lookup("__stop_BTF");

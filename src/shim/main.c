@@ -84,7 +84,6 @@ static int __init beancounter_init(void)
 	bc_probe_tables_init();
 	bc_places_init();
 	bc_census_init();
-	bc_holders_init();
 	bc_keepers_init();
 	bc_memory_init();
 	bc_thread_stacks_init();

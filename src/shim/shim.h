@@ -24,20 +24,40 @@ unsigned long bc_lookup(const char *name);
 extern unsigned long bc_return_to_handler;
 bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end);
 
+/* gcc may put into a part of its own, elsewhere in the kernel, what it takes for unlikely: NAME.cold. */
+enum bc_part { BC_HOT, BC_COLD, BC_PARTS };
+struct bc_text_range {
+	unsigned long start, end;
+};
+bool bc_lookup_part(const char *name, enum bc_part part, struct bc_text_range *text);
+
+/* A return address is behind its call, which may be the last instruction. */
+static inline bool bc_is_in(const struct bc_text_range *text, unsigned long return_address)
+{
+	return return_address > text->start && return_address <= text->end;
+}
+
 /* stacks.c */
 void bc_slab_ranges_init(void);
 void bc_name_sleepers(void);
+
+/* endless.c */
 int bc_endless_ranges_init(void); /* 0, or the kernel has no such functions */
 
 /* layout.c: refuses where the structures are not what we were built for. */
 int bc_layout_check(void);
 bool bc_layout_offset(const char *type, const char *member, u32 *offset);
 
+/* A structure that is private to another part of the kernel is as its source in 6.1 and 6.12 says, or is not looked at. */
+struct bc_layout {
+	const char *type, *member;
+	u32 at;
+};
+#define BC_LAYOUT(structure, member) { #structure, #member, offsetof(struct structure, member) }
+bool bc_layouts_are(const struct bc_layout *layouts, int count);
+
 /* probe_tables.c */
 void bc_probe_tables_init(void);
-
-/* holders.c: bc_holders() */
-void bc_holders_init(void);
 
 /* keepers.c: what the kernel keeps for itself; false where a walk was not complete. sleep */
 void bc_keepers_init(void);

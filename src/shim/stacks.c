@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Looking at stacks: who called the allocator, was there a page fault, and all of it for a report; and who sleeps below a wrapper of ours.
+ * Looking at stacks: who called the allocator, and all of it for a report; and who sleeps below a wrapper of ours.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -28,13 +28,8 @@ static const char *const slab_functions[] = {
 	"kmem_cache_alloc_bulk",
 };
 
-/* gcc may put into a part of its own, elsewhere in the kernel, what it takes for unlikely: NAME.cold. */
-enum part { HOT, COLD, PARTS };
-struct text_range {
-	unsigned long start, end;
-};
-static struct text_range slab_ranges[PARTS][ARRAY_SIZE(slab_functions)];
-static struct text_range slab_all[PARTS] = { { ~0ul }, { ~0ul } }; /* they lie in few files */
+static struct bc_text_range slab_ranges[BC_PARTS][ARRAY_SIZE(slab_functions)];
+static struct bc_text_range slab_all[BC_PARTS] = { { ~0ul }, { ~0ul } }; /* they lie in few files */
 static unsigned long own_start, own_end;
 
 /* Of another task: exported by 6.12 only. */
@@ -45,31 +40,17 @@ static unsigned int no_stack(struct task_struct *task, unsigned long *store, uns
 DEFINE_STATIC_CALL(bc_stack_of_task, no_stack);
 static unsigned long rethook_trampoline;
 
-static bool find_part(const char *name, enum part part, struct text_range *range)
-{
-	char full[KSYM_NAME_LEN];
-
-	snprintf(full, sizeof(full), "%s%s", name, part == COLD ? ".cold" : "");
-	return bc_lookup_range(full, &range->start, &range->end);
-}
-
-/* A return address is behind its call, which may be the last instruction. */
-static bool is_in(const struct text_range *range, unsigned long return_address)
-{
-	return return_address > range->start && return_address <= range->end;
-}
-
 void bc_slab_ranges_init(void)
 {
 	unsigned long stack_of_task;
-	enum part part;
+	enum bc_part part;
 	int i;
 
-	for (part = HOT; part < PARTS; part++) {
+	for (part = BC_HOT; part < BC_PARTS; part++) {
 		for (i = 0; i < ARRAY_SIZE(slab_functions); i++) {
-			struct text_range *range = &slab_ranges[part][i];
+			struct bc_text_range *range = &slab_ranges[part][i];
 
-			if (!find_part(slab_functions[i], part, range))
+			if (!bc_lookup_part(slab_functions[i], part, range))
 				continue;
 			slab_all[part].start = min(slab_all[part].start, range->start);
 			slab_all[part].end = max(slab_all[part].end, range->end);
@@ -85,14 +66,14 @@ void bc_slab_ranges_init(void)
 
 static bool in_allocator(unsigned long address)
 {
-	enum part part;
+	enum bc_part part;
 	unsigned int r;
 
-	for (part = HOT; part < PARTS; part++) {
-		if (!is_in(&slab_all[part], address))
+	for (part = BC_HOT; part < BC_PARTS; part++) {
+		if (!bc_is_in(&slab_all[part], address))
 			continue;
 		for (r = 0; r < ARRAY_SIZE(slab_functions); r++) {
-			if (is_in(&slab_ranges[part][r], address))
+			if (bc_is_in(&slab_ranges[part][r], address))
 				return true;
 		}
 	}
@@ -108,83 +89,6 @@ static bool is_ours(unsigned long address)
 static bool in_between(unsigned long address)
 {
 	return in_allocator(address) || is_ours(address);
-}
-
-/* Where every page fault passes: the processor's, and get_user_pages(), which faults for itself. */
-static const char *const fault_functions[] = {
-	"handle_mm_fault",
-	"exc_page_fault",
-	"asm_exc_page_fault",
-};
-static struct text_range fault_ranges[PARTS * ARRAY_SIZE(fault_functions)];
-
-/*
- * lib/maple_tree.c: mas_nomem() gives up only where it has not a single node; with some it says that there are enough, the step fails for
- * want of the rest, and comes back. It is a function of its own, and a part of those that follow it here, on both kernels.
- */
-static const char *const maple_functions[] = {
-	"mas_nomem",
-	"mtree_store_range",
-	"mtree_insert_range",
-	"mtree_alloc_range",
-	"mtree_alloc_rrange",
-};
-static struct text_range maple_ranges[PARTS * ARRAY_SIZE(maple_functions)];
-
-static bool find_functions(const char *const *names, int count, struct text_range *ranges, const char *who)
-{
-	int i;
-
-	for (i = 0; i < count; i++) {
-		find_part(names[i], COLD, &ranges[PARTS * i + COLD]);
-		if (!find_part(names[i], HOT, &ranges[PARTS * i + HOT])) {
-			pr_err("%s: no such function in this kernel: a limit could refuse memory to %s, which would be repeated for ever\n",
-			       names[i], who);
-			return false;
-		}
-	}
-	return true;
-}
-
-int bc_endless_ranges_init(void)
-{
-	return find_functions(fault_functions, ARRAY_SIZE(fault_functions), fault_ranges, "a page fault") &&
-	       find_functions(maple_functions, ARRAY_SIZE(maple_functions), maple_ranges, "a step of a maple tree") ? 0 : -ENOENT;
-}
-
-/*
- * By the stack, and only when a charge is about to be refused: a hook on handle_mm_fault() and its return would cost every fault
- * of every task of the host, for a flag that only a container at its limit needs, and has no place in the task to keep it. A walk
- * is some 8,000 guest instructions.
- */
-static bool is_below(const struct text_range *ranges, unsigned int count)
-{
-	const struct text_range *range, *end = ranges + count;
-	unsigned long entries[48];
-	unsigned int skip, n, i;
-
-	for (skip = 0; skip < 4 * ARRAY_SIZE(entries); skip += n) {
-		n = stack_trace_save(entries, ARRAY_SIZE(entries), skip);
-		for (i = 0; i < n; i++) {
-			for (range = ranges; range < end; range++) {
-				if (is_in(range, entries[i]))
-					return true;
-			}
-		}
-		if (n < ARRAY_SIZE(entries))
-			break;
-	}
-	return false;
-}
-
-bool bc_in_page_fault(void)
-{
-	return is_below(fault_ranges, ARRAY_SIZE(fault_ranges));
-}
-
-bool bc_in_maple_retry(void)
-{
-	return is_below(maple_ranges, ARRAY_SIZE(maple_ranges));
 }
 
 /* The allocator's functions and ours lie between its caller and us: the frame of the first one who is neither. */

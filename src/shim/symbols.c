@@ -68,6 +68,14 @@ bool bc_lookup_range(const char *name, unsigned long *start, unsigned long *end)
 	return true;
 }
 
+bool bc_lookup_part(const char *name, enum bc_part part, struct bc_text_range *text)
+{
+	char full[KSYM_NAME_LEN];
+
+	snprintf(full, sizeof(full), "%s%s", name, part == BC_COLD ? ".cold" : "");
+	return bc_lookup_range(full, &text->start, &text->end);
+}
+
 int bc_symbol(u64 address, char *text, unsigned long len)
 {
 	char full[KSYM_SYMBOL_LEN];
