@@ -24,7 +24,20 @@ BC_HOT Container *current_container()
 	return other_container(ns);
 }
 
-inline constexpr u64 kMostPages = u64{4} << 20; // KMALLOC_MAX_SIZE
+inline constexpr u64 kMostPages = u64{4} << 20; // KMALLOC_MAX_SIZE, include/linux/slab.h
+
+// What an object of whole pages takes; more than kMostPages for what cannot be had. A size may be anything: callers
+// multiply, and what does not fit is ~0 (size_mul(), include/linux/overflow.h).
+constexpr u64 pages_bytes(u64 size)
+{
+	u64 bytes = kPageSize;
+	while (bytes < size && bytes <= kMostPages)
+		bytes <<= 1;
+	return bytes;
+}
+static_assert(pages_bytes(1) == kPageSize && pages_bytes(kPageSize + 1) == u64{2} * kPageSize);
+static_assert(pages_bytes(kMostPages) == kMostPages && pages_bytes(kMostPages + 1) > kMostPages &&
+	      pages_bytes(~u64{0}) > kMostPages);
 
 // What is known of an object before it is made.
 struct Wanted {

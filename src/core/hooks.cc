@@ -203,14 +203,6 @@ BC_COLD void *settled_cache(const bc::Admission &admission, const bc::Wanted &wa
 // ---- whole pages. The function hooked is the allocator's own, so its caller is not who asked for the memory. What
 // stands for the caller here is where its address lies on the stack, from which that can be found.
 
-unsigned long pages_bytes(unsigned long size)
-{
-	unsigned long bytes = bc::kPageSize;
-	while (bytes < size)
-		bytes <<= 1;
-	return bytes;
-}
-
 Address pages_caller(unsigned long place)
 {
 	return Address{bc::is_stack(place) ? place : bc_caller_above(reinterpret_cast<const void *>(place))};
@@ -222,13 +214,13 @@ Address pages_caller(unsigned long place)
 		bc::platform::in_flight_leave();
 		return object;
 	}
-	return charged(object, CacheKey{pages_bytes(size)}, pages_caller(caller).value, gfp);
+	return charged(object, CacheKey{bc::pages_bytes(size)}, pages_caller(caller).value, gfp);
 }
 
 BC_COLD bc::Wanted want_pages(unsigned long size, unsigned long caller, Gfp gfp)
 {
-	const unsigned long bytes = pages_bytes(size);
-	// KMALLOC_MAX_SIZE is 4 MiB, include/linux/slab.h: more fails in the original, and would not fit a stride.
+	const bc::u64 bytes = bc::pages_bytes(size);
+	// More fails in the original, and would not fit a stride.
 	const bc::s64 count = bytes <= bc::kMostPages ? 1 : 0;
 	return {pages_caller(caller), CacheKey{bytes}, 0, count, bc::ByteKind::kmemsize, gfp, true};
 }

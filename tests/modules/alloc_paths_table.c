@@ -39,6 +39,14 @@ static noinline void *path_kmalloc_var(size_t size, gfp_t gfp)
 	return kmalloc(size, gfp);
 }
 
+/* What array_size() is of what does not fit: nothing is ever that large, and it is refused. */
+static noinline void *path_overflown(size_t size, gfp_t gfp)
+{
+	size = SIZE_MAX;
+	OPTIMIZER_HIDE_VAR(size);
+	return kmalloc(size, gfp | __GFP_NOWARN);
+}
+
 static noinline void *path_kzalloc_node(size_t size, gfp_t gfp)
 {
 	return kzalloc_node(size, gfp, numa_mem_id());
@@ -128,6 +136,7 @@ const struct alloc_path alloc_paths[] = {
 	{ "kmalloc_const", OWNER_KMALLOC, CONST_SIZE, false, path_kmalloc_const },
 	{ "kmalloc_node_const", OWNER_KMALLOC, CONST_SIZE, false, path_kmalloc_node_const },
 	{ "kmalloc_var", OWNER_KMALLOC, 0, false, path_kmalloc_var },
+	{ "overflown", OWNER_KMALLOC, CONST_SIZE, false, path_overflown },
 	{ "kzalloc_node", OWNER_KMALLOC, 0, false, path_kzalloc_node },
 	{ "kmalloc_large", OWNER_KMALLOC, LARGE_SIZE, false, path_kmalloc_large },
 	{ "kmalloc_large_node", OWNER_KMALLOC, LARGE_SIZE, false, path_kmalloc_large_node },

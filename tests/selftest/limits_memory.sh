@@ -165,6 +165,18 @@ ways_of_asking() {
 	end_clean asker
 }
 
+# More than there can be: who asks for it is told so, and goes on.
+ask_too_much() {
+	start_talker asker -- bash -c 'exec 9>/proc/alloc_paths; while read -r line; do
+		if echo "$line" >&9; then echo yes; else echo no; fi; done' || return
+	id=${talk_id[asker]}
+	limit_room 10000000 || return
+	tell asker "alloc overflown 1 1" || return
+	expect "SIZE_MAX bytes with a limit" no "$ANSWER" || return
+	expect failcnt 0 "$(kmemsize failcnt)" || return
+	end_clean asker
+}
+
 # --- dcachesize
 
 dentries() {
@@ -199,7 +211,7 @@ need_module
 need_programs
 need_loaded alloc_paths
 warm_up
-ktap_plan 9
+ktap_plan 10
 talk_test "$((cpus * 2)) processes race for the last byte, with messages" race messages 1048576 200
 talk_test "$((cpus * 2)) processes race for the last byte, with everything" race mixed 2097152 200
 talk_test "$dead_files files opened and closed at a limit of two more" dead_do_not_count numfile file "$dead_files"
@@ -208,6 +220,7 @@ talk_test "$dead_processes processes forked and waited for at a limit of two mor
 talk_test "no page fault fails at the limit" faults
 talk_test "what the kernel would ask for again and again is refused once, or not at all" never_for_ever
 talk_test "atomic, nowait, nofs, nofail" ways_of_asking
+talk_test "more than there can be" ask_too_much
 talk_test "dcachesize is limited" dentries
 talk_test "nothing was missed" expect_healthy
 unload_test_module alloc_paths
