@@ -152,10 +152,10 @@ int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 	bool complete = true;
 	switch (file) {
 	case BC_FILE_BEANCOUNTERS:
-		render_beancounters(out, c);
+		complete = render_beancounters(out, c);
 		break;
 	case BC_FILE_CONTAINERS:
-		render_containers(out);
+		complete = render_containers(out);
 		break;
 	case BC_FILE_HEALTH:
 		render_health(out, g_hooks.relaxed(), g_config.hooks);

@@ -10,11 +10,11 @@ namespace bc
 
 struct Container;
 
-void render_beancounters(Text &out, Container *only); // nullptr: the host's view
-void render_containers(Text &out);
+bool render_beancounters(Text &out, Container *only); // nullptr: the host's view; false: no memory
+bool render_containers(Text &out);
 void render_health(Text &out, u32 hooks, u32 hooks_expected);
 void render_resources(Text &out, Container &c);
-bool render_objects(Text &out, const Container &c); // false: no memory
+bool render_objects(Text &out, const Container &c);
 bool render_leaks(Text &out, const Container &c);
 void render_refusals(Text &out, const Container &c);
 bool render_references(Text &out, const Container &c);

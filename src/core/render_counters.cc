@@ -9,6 +9,7 @@
 #include "bounds.h"
 #include "lock.h"
 #include "selfcheck.h"
+#include "sort.h"
 
 #include <initializer_list>
 
@@ -95,20 +96,22 @@ void host_rows(Text &out)
 	});
 }
 
-// Calls visit for each container, newest ID first, those for which `wanted` says so.
-template <class Wanted, class Visit> void by_id(Wanted &&wanted, Visit &&visit)
+// Calls visit for each container, newest ID first, those for which `wanted` says so. False: no memory.
+template <class Wanted, class Visit> bool by_id(Wanted &&wanted, Visit &&visit)
 {
-	for (u64 below = ~u64{0};;) {
-		Container *next = nullptr;
-		containers.each([&](Container &c) {
-			if (c.id().value < below && wanted(c) && (next == nullptr || c.id() > next->id()))
-				next = &c;
-		});
-		if (next == nullptr)
-			return;
-		visit(*next);
-		below = next->id().value;
-	}
+	auto **rows = static_cast<Container **>(bc_big_alloc(containers.most() * sizeof(void *)));
+	if (rows == nullptr)
+		return false;
+	u32 count = 0;
+	containers.each([&](Container &c) {
+		if (wanted(c))
+			rows[count++] = &c;
+	});
+	sort(rows, count, [](const Container *a, const Container *b) { return a->id() > b->id(); });
+	for (u32 i = 0; i < count; ++i)
+		visit(*rows[i]);
+	bc_big_free(rows);
+	return true;
 }
 
 void container_row(Text &out, Container &c)
@@ -129,7 +132,7 @@ void container_row(Text &out, Container &c)
 
 } // namespace
 
-void render_beancounters(Text &out, Container *only)
+bool render_beancounters(Text &out, Container *only)
 {
 	out.put("Version: 2.5\n");
 	out.right("uid", 10).put("  ").left("resource", 12);
@@ -138,17 +141,19 @@ void render_beancounters(Text &out, Container *only)
 	out.put('\n');
 	if (only != nullptr) {
 		old_rows(out, *only);
-		return;
+		return true;
 	}
 	// Listed while it runs or anything is charged to it.
 	if (containers.overflow_used())
 		old_rows(out, *containers.overflow());
-	by_id([](const Container &c) { return !stopped(c.current()) || held(c).objects != 0; },
-	      [&](Container &c) { old_rows(out, c); });
+	if (!by_id([](const Container &c) { return !stopped(c.current()) || held(c).objects != 0; },
+		   [&](Container &c) { old_rows(out, c); }))
+		return false;
 	host_rows(out);
+	return true;
 }
 
-void render_containers(Text &out)
+bool render_containers(Text &out)
 {
 	out.right("id", 9).put(' ').field("name", 12).field("state", 8).right("held", 12).put(' ').right("objects", 9);
 	out.put(' ').right("failcnt", 7).put(' ').right("age", 7).put(' ').right("pidns", 10).put(' ').right("init", 7);
@@ -156,8 +161,9 @@ void render_containers(Text &out)
 	out.put("books\n");
 	if (containers.overflow_used())
 		container_row(out, *containers.overflow());
-	by_id([](const Container &c) { return !stopped(c.current()); }, [&](Container &c) { container_row(out, c); });
-	by_id([](const Container &c) { return stopped(c.current()); }, [&](Container &c) { container_row(out, c); });
+	auto row = [&](Container &c) { container_row(out, c); };
+	return by_id([](const Container &c) { return !stopped(c.current()); }, row) &&
+	       by_id([](const Container &c) { return stopped(c.current()); }, row);
 }
 
 void render_health(Text &out, u32 hooks, u32 hooks_expected)

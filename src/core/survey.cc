@@ -3,6 +3,7 @@
 
 #include "census.h"
 #include "charge.h"
+#include "sort.h"
 #include "text.h"
 
 namespace bc
@@ -31,33 +32,13 @@ Group *Survey::find(SiteIndex site, Verdict verdict)
 	return &groups_[i];
 }
 
-// Heap sort: the number of groups is the kernel's, not ours, and nothing here may be quadratic.
 void Survey::sort()
 {
-	auto before = [](const Group *a, const Group *b) {
+	bc::sort(order_, count_, [](const Group *a, const Group *b) {
 		if (a->verdict != b->verdict)
 			return a->verdict < b->verdict;
 		return a->bytes != b->bytes ? a->bytes > b->bytes : a->site < b->site;
-	};
-	auto sift = [&](u32 root, u32 end) {
-		for (u32 child; (child = 2 * root + 1) < end; root = child) {
-			if (child + 1 < end && before(order_[child], order_[child + 1]))
-				++child;
-			if (!before(order_[root], order_[child]))
-				return;
-			Group *t = order_[root];
-			order_[root] = order_[child];
-			order_[child] = t;
-		}
-	};
-	for (u32 i = count_ / 2; i-- > 0;)
-		sift(i, count_);
-	for (u32 end = count_; end-- > 1;) {
-		Group *t = order_[0];
-		order_[0] = order_[end];
-		order_[end] = t;
-		sift(0, end);
-	}
+	});
 }
 
 bool Survey::init()

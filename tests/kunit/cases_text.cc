@@ -76,7 +76,7 @@ const char *text_objects_of_a_container(Container &c)
 	BCT_CHECK(objects.has("\n        3 "));
 	BCT_CHECK(objects.has(" kmemsize    bct_named            bct_cases+0xe[beancounter_kunit] "));
 	OwnText all;
-	render_containers(all.out);
+	BCT_CHECK(render_containers(all.out));
 	BCT_CHECK(all.has(" kunit "));
 	return nullptr;
 }
