@@ -33,10 +33,13 @@ void bc_core_switch_off(void);
 struct bc_round {
 	bc_u32 next_ms;	   /* until the next round is wanted; 0: when kicked */
 	bc_u32 drain;	   /* 0: none; 1: rcu_barrier(); 2: all that is on its way to a free, system-wide */
-	bc_u32 faces_gone; /* number of IDs whose /proc/beancounter/ID has to go */
+	bc_u32 faces_gone; /* IDs whose /proc/beancounter/ID has to go, where bc_id_taken() is false then */
 	bc_u32 face_gone[64];
 };
 void bc_core_work(struct bc_round *round);
+
+/* Is there a container of that ID? With the mutex of bc_core_work(), or in a section of RCU. */
+bool bc_id_taken(bc_u32 id);
 
 /*
  * The slow half of a bound: sleeps for a grace period, and then containers that came near one are counted exactly. One

@@ -238,7 +238,10 @@ struct bc_place {
 typedef void (*bc_word_found)(void *context, bc_u32 range, const struct bc_place *place);
 bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, void *context);
 
-/* Announces a container's face, /proc/beancounter/ID. Twice is once. sleep */
+/*
+ * Announces a container's face, /proc/beancounter/ID. Twice is once; that of nobody (bc_id_taken()) is none. False: not
+ * now, for want of memory, or because the one that another had of that ID is still being removed. sleep
+ */
 bool bc_face_add(bc_u32 id);
 
 /* The log and trace events, from the worker only. */

@@ -181,7 +181,7 @@ class Containers
 	// ... made where it is not there; the shared overflow container where there is no room or memory for it;
 	// nullptr where the namespace is at its end. Any context, preemption off.
 	Container *find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made);
-	Container *find_id(ContainerId id) const; // preemption off, or the worker's mutex
+	Container *find_id(ContainerId id) const; // an RCU section, or the worker's mutex
 	Container *find_name(const char *name) const;
 	Container *at(OwnerIndex index) const { return by_index_[index.value].acquire(); }
 

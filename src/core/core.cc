@@ -139,6 +139,8 @@ void bc_loading(bool begins) { loading(begins); }
 
 void bc_text_going(bc_u64 start, bc_u64 end) { sites.text_going(start, end); }
 
+bool bc_id_taken(bc_u32 id) { return containers.find_id(ContainerId{id}) != nullptr; }
+
 int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 {
 	*text = bc_text{};

@@ -9,7 +9,6 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-#include <linux/task_work.h>
 #include <linux/tracepoint.h>
 #include <trace/events/sched.h>
 
@@ -21,22 +20,6 @@ static struct pid_namespace *top_namespace(const struct pid *pid)
 }
 
 /* ---- tasks */
-
-struct face_work {
-	struct callback_head head;
-	u32 id;
-};
-
-/* Runs before the task that forked returns to user space: the container's files are there when clone() returns. */
-static void add_face(struct callback_head *head)
-{
-	struct face_work *work = container_of(head, struct face_work, head);
-
-	bc_face_add(work->id);
-	bc_mem_free(work);
-	bc_pool_fill(GFP_KERNEL); /* on_fork() took from it */
-	module_put(THIS_MODULE);
-}
 
 /* What a task lives on, by the functions that make it. Resolved when loading; 0 shows as what it is, an unknown site. */
 static struct {
@@ -70,7 +53,6 @@ static void give_task(const struct pid_namespace *ns, struct task_struct *child)
 static void on_fork(void *data, struct task_struct *parent, struct task_struct *child)
 {
 	struct pid_namespace *ns = top_namespace(task_pid(child));
-	struct face_work *work;
 	u32 id;
 
 	bc_stack_of_new_task(child);
@@ -79,19 +61,8 @@ static void on_fork(void *data, struct task_struct *parent, struct task_struct *
 	id = bc_task_forked(ns, pid_nr(task_pid(child)), child->comm, false);
 	if (top_namespace(task_pid(current)) != ns)
 		give_task(ns, child);
-	if (!id)
-		return;
-	work = bc_mem_alloc(sizeof(*work), GFP_ATOMIC);
-	if (!work)
-		return; /* the worker gives it its face a little later */
-	work->id = id;
-	init_task_work(&work->head, add_face);
-	if (!try_module_get(THIS_MODULE)) {
-		bc_mem_free(work);
-	} else if (task_work_add(current, &work->head, TWA_RESUME)) {
-		module_put(THIS_MODULE);
-		bc_mem_free(work);
-	}
+	if (id)
+		bc_face_soon(id);
 }
 
 static void on_exit_of(void *data, struct task_struct *task)
@@ -330,6 +301,7 @@ void bc_events_exit(void)
 		tracepoints[i].registered = false;
 	}
 	tracepoint_synchronize_unregister();
+	bc_faces_not_soon();
 	if (clone_probed)
 		unregister_kretprobe(&clone_probe);
 	clone_probed = false;
@@ -347,6 +319,7 @@ int bc_events_init(void)
 	for (i = 0; i < ARRAY_SIZE(makers); i++)
 		makers[i].address = bc_lookup(makers[i].name);
 	sk_clone = bc_lookup("sk_clone_lock");
+	bc_face_soon_init();
 	for_each_kernel_tracepoint(find_tracepoint, NULL);
 	for (i = 0; i < ARRAY_SIZE(tracepoints); i++) {
 		if (!tracepoints[i].tp) {

@@ -167,6 +167,8 @@ static void task_refers(struct search *search, struct task_struct *task)
 	search->keeper.holder.by = "keyring";
 	bc_keyrings_refer(cred, &search->keyrings, &search->keeper);
 	put_cred(cred);
+	search->keeper.holder.by = "clone";
+	clone_keeps(&search->keeper, task);
 	/* The leader's alone: what it shares with its threads is looked at once. */
 	search->keeper.holder.by = "signal";
 	list_walked(&search->keeper, "sigpending", &task->pending.list); /* struct sigqueue begins with it */

@@ -108,6 +108,10 @@ void file_keeps(struct keeper *keeper, const struct file *file);
 void cred_keeps(struct keeper *keeper, const struct cred *cred);
 void bc_file_refers(const struct file *file, const void **last_ipc_ns, struct keeper *keeper);
 
+/* clones.c; of one that is held */
+void bc_clones_init(void);
+void clone_keeps(struct keeper *keeper, const struct task_struct *task);
+
 /* sockets.c; of an open one, likewise */
 void socket_keeps(struct keeper *keeper, const struct socket *socket);
 

@@ -45,6 +45,7 @@ void bc_keepers_init(void)
 	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_clones_init();
 	bc_files_init();
 	bc_inodes_init();
 	bc_ksm_init();

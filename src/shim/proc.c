@@ -181,6 +181,7 @@ struct face {
 	struct list_head list;
 	u32 id;
 	struct proc_dir_entry *dir;
+	bool going;
 };
 
 static LIST_HEAD(faces);
@@ -210,6 +211,20 @@ static struct face *find_face(u32 id)
 	return NULL;
 }
 
+static bool is_taken(u32 id)
+{
+	bool taken;
+
+	rcu_read_lock();
+	taken = bc_id_taken(id);
+	rcu_read_unlock();
+	return taken;
+}
+
+/*
+ * Whoever asks for one may be late: its container has been evicted since, and bc_face_remove() has found nothing. And whoever has one
+ * removed may be late: the ID has been given to another since, or the same again. Both look, with faces_mutex, at who has the ID by then.
+ */
 bool bc_face_add(u32 id)
 {
 	struct face *face;
@@ -218,8 +233,9 @@ bool bc_face_add(u32 id)
 	int i;
 
 	mutex_lock(&faces_mutex);
-	if (!root || find_face(id)) {
-		done = true;
+	face = find_face(id);
+	if (face || !root || !is_taken(id)) {
+		done = !face || !face->going;
 		goto out;
 	}
 	face = kzalloc(sizeof(*face), GFP_KERNEL);
@@ -247,14 +263,17 @@ void bc_face_remove(u32 id)
 	struct face *face;
 
 	mutex_lock(&faces_mutex);
-	face = find_face(id);
+	face = is_taken(id) ? NULL : find_face(id);
 	if (face)
-		list_del(&face->list);
+		face->going = true;
 	mutex_unlock(&faces_mutex);
 	if (!face)
 		return;
 	/* Waits for readers, who may wait for bc_mutex, whose holder may wait for faces_mutex. */
 	proc_remove(face->dir);
+	mutex_lock(&faces_mutex);
+	list_del(&face->list);
+	mutex_unlock(&faces_mutex);
 	kfree(face);
 }
 

@@ -142,6 +142,14 @@ static inline void bc_comm_of(const struct task_struct *task, char *comm, unsign
 int bc_events_init(void);
 void bc_events_exit(void);
 
+/*
+ * face_soon.c: has a new container's face made before the current task returns to user space, or leaves that to the worker (any, with
+ * preemption off). bc_faces_not_soon() is for when nobody asks for more: none is under way then.
+ */
+void bc_face_soon_init(void);
+void bc_face_soon(u32 id);
+void bc_faces_not_soon(void);
+
 /* loaders.c; with bc_events_*() */
 int bc_loaders_init(void);
 void bc_loaders_exit(void);

@@ -129,6 +129,37 @@ TEST_F(Stop, ARenamedIdsFaceGoes)
 	ASSERT_EQ(round.faces_gone, 1u);
 	EXPECT_EQ(round.face_gone[0], 1u);
 	EXPECT_EQ(host::faces(), (std::vector<u32>{1, 77}));
+	EXPECT_FALSE(bc_id_taken(1));
+	EXPECT_TRUE(bc_id_taken(77));
+}
+
+// The caller asks before it removes a face: by then somebody may have the ID again.
+TEST_F(Stop, AnIdThatIsGivenBackMeanwhileIsTaken)
+{
+	start(ns(1));
+	work();
+	ASSERT_EQ(bc_control("name 1 web 77\n", 14), 0);
+	ASSERT_EQ(bc_control("name 77 web 1\n", 14), 0);
+	const bc_round round = work();
+	ASSERT_EQ(round.faces_gone, 2u);
+	EXPECT_EQ(round.face_gone[0], 1u);
+	EXPECT_TRUE(bc_id_taken(1));
+	EXPECT_EQ(round.face_gone[1], 77u);
+	EXPECT_FALSE(bc_id_taken(77));
+}
+
+TEST_F(Stop, NobodyHasTheIdOfWhoWasEvicted)
+{
+	const u32 id = start(ns(1))->id().value;
+	stop(ns(1));
+	work_for(20000);
+	EXPECT_TRUE(bc_id_taken(id)) << "it is listed";
+	for (u64 n = 2; n <= kStoppedKept + 1; ++n) {
+		start(ns(n));
+		stop(ns(n));
+	}
+	work_for(20000);
+	EXPECT_FALSE(bc_id_taken(id));
 }
 
 } // namespace

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Whoever makes a task has its struct pid until he comes back from kernel_clone(): kernel/fork.c, get_task_pid() and put_pid(), 6.1 and 6.12.
+ * On his stack only. That may be longer than the child lives: where a tracer holds him at the event of his clone(), where he writes its number
+ * (CLONE_PARENT_SETTID) to memory that somebody else fills (userfaultfd), where he is frozen while he waits for the child of a vfork().
+ */
+#include <linux/sched.h>
+
+#include "keeper.h"
+
+static struct bc_text_range clone;
+
+void bc_clones_init(void)
+{
+	if (!bc_lookup_part("kernel_clone", BC_HOT, &clone))
+		pr_info("no kernel_clone(): the struct pid of a child whose parent is held at its clone() may be called leaked\n");
+}
+
+static bool is_in_clone(const unsigned long *from, const unsigned long *to)
+{
+	unsigned long word;
+
+	for (; from < to; from++) {
+		if (GET(word, from) && bc_is_in(&clone, word))
+			return true;
+	}
+	return false;
+}
+
+/* What is on it, from where the task sleeps: one that runs is back soon, and what it leaves changes below our eyes. */
+static void stack_keeps(struct keeper *keeper, const unsigned long *from, const unsigned long *to)
+{
+	const void *pointer;
+
+	for (; from < to; from++) {
+		if (GET(pointer, (const void *const *)from))
+			keeps(keeper, pointer);
+	}
+}
+
+/* A dying task's stack may be another's by the time it is read: try_get_task_stack()'s counterpart is not exported. */
+void clone_keeps(struct keeper *keeper, const struct task_struct *task)
+{
+	const unsigned long *stack = READ_ONCE(task->stack), *to = stack + THREAD_SIZE / sizeof(*stack);
+	const unsigned long *from = (const unsigned long *)READ_ONCE(task->thread.sp);
+
+	if (task != current && !READ_ONCE(task->on_cpu) && from >= stack && from < to && is_in_clone(from, to))
+		stack_keeps(keeper, from, to);
+}

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A container's folder, /proc/beancounter/ID: there for whom it is, and for nobody else, whatever comes late: who made the container may be
+# held in his clone() for long, and an ID may be given back before the folder of its last owner is gone.
+. "$(dirname "$0")/lib.sh"
+. ./containers.sh
+
+number=${FACES:-20} # of renamings there and back
+freezer=/tmp/freezer # of cgroup v1
+trap '[ ! -d "$freezer" ] || { rmdir "$freezer/held"; umount "$freezer"; rmdir "$freezer"; }' EXIT
+
+# Sets maker, who does not come back from clone(), child, which is what he has made, and the container's id.
+hold() {
+	"$programs/held_maker" &
+	maker=$!
+	poll 60 has_child || fail "no container is made" || return
+	inum=$(readlink "/proc/$child/ns/pid") && inum=${inum//[^0-9]/} || return
+	id=$(column "$proc/containers" id "pidns=$inum" state=running)
+	[ -n "$id" ] || fail "the container is not listed"
+}
+
+has_child() { child=$(pgrep -P "$maker"); }
+
+# Frozen as a whole machine is: what comes meanwhile, the end of his child, does not wake him.
+freeze() {
+	[ -d "$freezer" ] || { mkdir "$freezer" && mount -t cgroup -o freezer freezer "$freezer" && mkdir "$freezer/held"; } || return
+	echo "$maker" >"$freezer/held/cgroup.procs" && echo FROZEN >"$freezer/held/freezer.state" || return
+	poll 60 grep -qx FROZEN "$freezer/held/freezer.state" || fail "he is not frozen"
+}
+
+comes_back() {
+	[ ! -d "$freezer/held" ] || echo THAWED >"$freezer/held/freezer.state" || return
+	wait "$maker"
+	expect "the maker's status" 0 "$?"
+}
+
+has_files() { [ -e "$proc/$id/resources" ]; }
+
+by_the_worker() {
+	hold || return
+	poll 60 has_files || fail "no $proc/$id as long as its maker is held" || return
+	kill -KILL "$child" && comes_back && expect_clean "$id"
+}
+
+# Held: he has his child's pid, and task_struct with all that it has, for that long.
+ends_before_he_comes_back() {
+	hold && freeze && kill -KILL "$child" && wait_verdict "$id" && expect_state "$id" held || return
+	expect details "pid=$maker,comm=held_maker,by=clone" "$(column "$proc/$id/leaks" details | sort -u)"
+}
+
+his() {
+	ends_before_he_comes_back && comes_back || return
+	poll 300 container_is "$id" clean || fail "not clean: $(container_column "$id" state)" "$(cat "$proc/$id/leaks")"
+}
+
+is_evicted() { [ -z "$(container_column "$id" state)" ]; }
+
+# The maker comes back when nobody has the ID any more.
+for_nobody() {
+	ends_before_he_comes_back && echo "dismiss $id" >"$proc/control" || return
+	for _ in {1..66}; do unshare --fork --pid true || return; done
+	poll 300 is_evicted || fail "container $id is still listed" || return
+	[ ! -e "$proc/$id" ] || fail "$proc/$id is still there" || return
+	comes_back || return
+	[ ! -e "$proc/$id" ] || fail "$proc/$id has come back, and is nobody's"
+}
+
+# Both writes before the worker has removed the first folder, or not: whoever has the ID then has files.
+renamed_there_and_back() {
+	local away pid cgroup i
+	start_container -- sleep 100000 || return
+	id=$CONTAINER_ID pid=$CONTAINER_PID cgroup=$CONTAINER_CGROUP away=$((CONTAINER_ID + 1000000))
+	for ((i = 0; i < number; i++)); do
+		echo "name $id there $away" >"$proc/control" && echo "name $away back $id" >"$proc/control" || return
+	done
+	# Each folder that is to go is gone when a container that has started since has its verdict.
+	run_container -- true || return
+	wait_verdict "$CONTAINER_ID" || return
+	poll 60 has_files || fail "$proc/$id is gone, and the container is there" || return
+	[ ! -e "$proc/$away" ] || fail "$proc/$away is still there" || return
+	expect name back "$(container_column "$id" name)" || return
+	CONTAINER_ID=$id CONTAINER_PID=$pid CONTAINER_CGROUP=$cgroup
+	kill_container && expect_clean "$CONTAINER_ID"
+}
+
+# Nobody can keep it from being unloaded, and nothing comes back to its text.
+unloads() {
+	hold || return
+	unloaded || fail "not unloaded while a maker is held" || return
+	kill -KILL "$child" && comes_back || return
+	insmod "$BEANCOUNTER_MODULE" || fail "insmod failed:" "$(dmesg | tail -n 5)" || return
+	still_counts
+}
+
+need_module
+need_programs
+[ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
+ktap_plan 5
+ktap_test "a maker who is held at his clone(): the worker makes the folder" by_the_worker
+ktap_test "who is frozen there beyond the container's end has its pid, by name" his
+ktap_test "who comes back after the container has been forgotten: no folder" for_nobody
+ktap_test "renamed there and back $number times: it has its folder" renamed_there_and_back
+ktap_test "the module is unloaded while a maker is held" unloads
+ktap_end
