@@ -16,16 +16,27 @@ run_users() { # path
 	wait_verdict "$CONTAINER_ID"
 }
 
+# Where softirqs put what is to be lost, one may come amid the handler of another probe (the module's on alloc_uid()), and skip_put's is not
+# asked then (kernel/kprobes, nmissed): nothing is lost, and there is nothing to be found. Such a run says so, and does not count.
+lose() { # path, skip_put's parameters
+	local path=$1 status missed tries
+	for tries in 1 2 3 4 5; do
+		status=0
+		uid=$((uid + 1000))	# ids that nobody had: an old one may still be there
+		load_test_module skip_put "${@:2}" || return
+		run_users "$path" || status=1
+		[ "$(cat /sys/module/skip_put/parameters/skipped)" -gt 0 ] || fail "nothing was skipped" || status=1
+		missed=$(cat /sys/module/skip_put/parameters/missed)
+		unload_test_module skip_put
+		[ "$missed" != 0 ] || return "$status"
+		echo "run $tries: the probe was not asked $missed times"
+	done
+	fail "the probe is missed each time"
+}
+
 armed() { # path, objects, slab cache, site, skip_put's parameters
-	local path=$1 objects=$2 cache=$3 site=$4 status=0
-	shift 4
-	uid=$((uid + 1000))	# ids that nobody had: an old one may still be there
-	load_test_module skip_put "$@" || return
-	run_users "$path" || status=1
-	[ "$(cat /sys/module/skip_put/parameters/skipped)" -gt 0 ] || fail "nothing was skipped" || status=1
-	expect "calls that the probe missed" 0 "$(cat /sys/module/skip_put/parameters/missed)" || status=1
-	unload_test_module skip_put
-	[ "$status" -eq 0 ] || return
+	local path=$1 objects=$2 cache=$3 site=$4
+	lose "$path" "${@:5}" || return
 	expect_leak "$CONTAINER_ID" "$objects" "$((objects * $(slab_size "$cache")))" "$site" || return
 	leaked "$CONTAINER_ID" details
 }

@@ -46,7 +46,11 @@ start_load() { # class
 		stress-ng --quiet --metrics-brief --temp-path /mnt --oomable --mmap-bytes 4M --mremap-bytes 4M '--{}' 1 --timeout 1s -- \
 		${stressors[$1]} || return
 	namespaces[$1]=$CONTAINER_NS pids[$1]=$CONTAINER_PID cgroups[$1]=$CONTAINER_CGROUP
+	# Until then it is a shell, which a limit would end.
+	poll 300 is_running "$(container_column "$CONTAINER_ID" init)" || fail "$1 has not begun"
 }
+
+is_running() { [ "$(cat "/proc/$1/comm")" = over_and_over ]; }
 
 id_of() { column "$proc/containers" id "pidns=${namespaces[$1]}" state=running; }
 
@@ -189,7 +193,7 @@ with_bpf() {
 		fail "insmod fails for another reason:" "$(dmesg | tail -n 5)" || return
 	pkill -KILL -x fentry_user
 	pkill -KILL -P $$ -f 'sleep 1000'
-	poll 30 insmod "$module" 2>/dev/null || fail "insmod does not work after the BPF program" || return
+	poll 300 insmod "$module" 2>/dev/null || fail "insmod does not work after the BPF program" || return
 	did[bpf]=$((did[bpf] + 1))
 	here_again
 }

@@ -94,7 +94,7 @@ waits_for_a_sleeper() {
 	sleeper=$(pgrep -P "$CONTAINER_PID")
 	poll 30 grep -qx 1 /sys/module/sleeper/parameters/waiting || fail "nobody sleeps in a constructor" || status=1
 	rmmod beancounter &
-	poll 60 log_says "$mark" "beancounter: rmmod waits for cat, pid $sleeper: " || fail "the log does not name it:" "$(log_since "$mark")" || status=1
+	poll 600 log_says "$mark" "beancounter: rmmod waits for cat, pid $sleeper: " || fail "the log does not name it:" "$(log_since "$mark")" || status=1
 	kill -0 "$!" || fail "rmmod has ended" || status=1
 	echo 1 >/sys/module/sleeper/parameters/go
 	wait "$!" || fail "rmmod: status $?" || status=1

@@ -81,7 +81,7 @@ make_rootfs() {
 # started COMMAND CGROUP: waits until the container that was made since $newest is at work, and looks at its face.
 # Sets CONTAINER_ID and init. Both arguments are regular expressions.
 started() {
-	poll 60 at_work || {
+	poll 300 at_work || {
 		echo "no container at work:"
 		cat "$proc/containers" "$output"
 		return 1
