@@ -8,12 +8,28 @@
 
 #include "keeper.h"
 
-static struct bc_text_range clone;
+static struct bc_text_range clone, syscall;
 
 void bc_clones_init(void)
 {
+	bc_lookup_part("do_syscall_64", BC_HOT, &syscall);
 	if (!bc_lookup_part("kernel_clone", BC_HOT, &clone))
 		pr_info("no kernel_clone(): the struct pid of a child whose parent is held at its clone() may be called leaked\n");
+}
+
+/*
+ * Where the system call's own frames end. Above lies what an earlier one may have left there, kernel_clone() among it: each call begins at another
+ * place (include/linux/randomize_kstack.h).
+ */
+static const unsigned long *end_of_calls(const unsigned long *from, const unsigned long *top)
+{
+	unsigned long word;
+
+	for (; from < top; from++) {
+		if (GET(word, from) && bc_is_in(&syscall, word))
+			break;
+	}
+	return from;
 }
 
 static bool is_in_clone(const unsigned long *from, const unsigned long *to)
@@ -41,9 +57,12 @@ static void stack_keeps(struct keeper *keeper, const unsigned long *from, const 
 /* A dying task's stack may be another's by the time it is read: try_get_task_stack()'s counterpart is not exported. */
 void clone_keeps(struct keeper *keeper, const struct task_struct *task)
 {
-	const unsigned long *stack = READ_ONCE(task->stack), *to = stack + THREAD_SIZE / sizeof(*stack);
-	const unsigned long *from = (const unsigned long *)READ_ONCE(task->thread.sp);
+	const unsigned long *stack = READ_ONCE(task->stack), *top = stack + THREAD_SIZE / sizeof(*stack);
+	const unsigned long *from = (const unsigned long *)READ_ONCE(task->thread.sp), *to;
 
-	if (task != current && !READ_ONCE(task->on_cpu) && from >= stack && from < to && is_in_clone(from, to))
+	if (task == current || READ_ONCE(task->on_cpu) || from < stack || from >= top)
+		return;
+	to = end_of_calls(from, top);
+	if (is_in_clone(from, to))
 		stack_keeps(keeper, from, to);
 }

@@ -22,6 +22,7 @@ struct face_work {
 };
 
 static LIST_HEAD(works);
+static LIST_HEAD(spent); /* which the next one frees */
 static DEFINE_RAW_SPINLOCK(works_lock); /* taken with preemption off, a leaf */
 
 static struct callback_head *no_cancel(struct task_struct *task, task_work_func_t function)
@@ -41,24 +42,40 @@ void bc_face_soon_init(void)
 	can_cancel = cancel;
 }
 
-static void forget(struct face_work *work)
+static void is_over(struct face_work *work)
 {
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&works_lock, flags);
-	list_del(&work->list);
+	list_move(&work->list, &spent);
 	raw_spin_unlock_irqrestore(&works_lock, flags);
-	bc_mem_free(work);
 }
 
-/* The last that is done here is to leave the list, without sleeping any more: bc_faces_not_soon() waits for it. */
+static void free_spent(void)
+{
+	struct face_work *work, *next;
+	unsigned long flags;
+	LIST_HEAD(taken);
+
+	raw_spin_lock_irqsave(&works_lock, flags);
+	list_splice_init(&spent, &taken);
+	raw_spin_unlock_irqrestore(&works_lock, flags);
+	list_for_each_entry_safe(work, next, &taken, list)
+		bc_mem_free(work);
+}
+
+/*
+ * The last that is done here is to leave the list, without sleeping any more: bc_faces_not_soon() waits for it. To free the work might
+ * sleep (PREEMPT_RT), and is left to the next one.
+ */
 static void add_face(struct callback_head *head)
 {
 	struct face_work *work = container_of(head, struct face_work, head);
 
+	free_spent();
 	bc_face_add(work->id);
 	bc_pool_fill(GFP_KERNEL); /* bc_face_soon() took from it */
-	forget(work);
+	is_over(work);
 }
 
 void bc_face_soon(u32 id)
@@ -75,7 +92,7 @@ void bc_face_soon(u32 id)
 	list_add(&work->list, &works);
 	raw_spin_unlock_irqrestore(&works_lock, flags);
 	if (task_work_add(current, &work->head, TWA_RESUME))
-		forget(work);
+		is_over(work);
 }
 
 /* Of any whose work is under way, to be put. */
@@ -102,10 +119,11 @@ void bc_faces_not_soon(void)
 		head = static_call(bc_task_work_cancel)(task, add_face);
 		put_task_struct(task);
 		if (head)
-			forget(container_of(head, struct face_work, head));
+			is_over(container_of(head, struct face_work, head));
 		else
 			msleep(1); /* it is at it just now */
 	}
 	/* who has left the list has not left this text yet */
 	synchronize_rcu_tasks();
+	free_spent();
 }

@@ -136,7 +136,7 @@ have_a_pack() {
 attach(0)
 time.sleep(100000)" &
 	of_pack=$!
-	within 20 grep -q bpf_prog_pack /proc/vmallocinfo || echo "# no pack of BPF programs"
+	in_time 20 grep -q bpf_prog_pack /proc/vmallocinfo || echo "# no pack of BPF programs"
 }
 
 # --- What is asserted

@@ -16,9 +16,10 @@ hold() {
 	maker=$!
 	poll 60 has_child || fail "no container is made" || return
 	inum=$(readlink "/proc/$child/ns/pid") && inum=${inum//[^0-9]/} || return
-	id=$(column "$proc/containers" id "pidns=$inum" state=running)
-	[ -n "$id" ] || fail "the container is not listed"
+	poll 60 is_listed || fail "the container is not listed"
 }
+
+is_listed() { id=$(column "$proc/containers" id "pidns=$inum" state=running) && [ -n "$id" ]; }
 
 has_child() { child=$(pgrep -P "$maker"); }
 
@@ -61,26 +62,23 @@ for_nobody() {
 	ends_before_he_comes_back && echo "dismiss $id" >"$proc/control" || return
 	for _ in {1..66}; do unshare --fork --pid true || return; done
 	poll 300 is_evicted || fail "container $id is still listed" || return
-	[ ! -e "$proc/$id" ] || fail "$proc/$id is still there" || return
+	poll 60 test ! -e "$proc/$id" || fail "$proc/$id is still there" || return
 	comes_back || return
 	[ ! -e "$proc/$id" ] || fail "$proc/$id has come back, and is nobody's"
 }
 
 # Both writes before the worker has removed the first folder, or not: whoever has the ID then has files.
 renamed_there_and_back() {
-	local away pid cgroup i
+	local away i
 	start_container -- sleep 100000 || return
-	id=$CONTAINER_ID pid=$CONTAINER_PID cgroup=$CONTAINER_CGROUP away=$((CONTAINER_ID + 1000000))
+	id=$CONTAINER_ID away=$((CONTAINER_ID + 1000000))
 	for ((i = 0; i < number; i++)); do
 		echo "name $id there $away" >"$proc/control" && echo "name $away back $id" >"$proc/control" || return
+		# They are looked at in this order: when the second is gone the first has been, too.
+		poll 60 test ! -e "$proc/$away" || fail "$proc/$away is still there" || return
+		poll 60 has_files || fail "$proc/$id is gone, and the container is there" || return
 	done
-	# Each folder that is to go is gone when a container that has started since has its verdict.
-	run_container -- true || return
-	wait_verdict "$CONTAINER_ID" || return
-	poll 60 has_files || fail "$proc/$id is gone, and the container is there" || return
-	[ ! -e "$proc/$away" ] || fail "$proc/$away is still there" || return
 	expect name back "$(container_column "$id" name)" || return
-	CONTAINER_ID=$id CONTAINER_PID=$pid CONTAINER_CGROUP=$cgroup
 	kill_container && expect_clean "$CONTAINER_ID"
 }
 

@@ -23,7 +23,7 @@ nothing_left() { [ "$(container_column "$1" held)" = 0 ]; }
 # A leaked object that is freed at last is uncharged, by whoever frees it.
 freed_later() {
 	echo free >/proc/leak_one || return
-	within 10 nothing_left "$1" || fail "held is still $(container_column "$1" held)" || return
+	in_time 10 nothing_left "$1" || fail "held is still $(container_column "$1" held)" || return
 	expect_nothing_held "$1"
 }
 

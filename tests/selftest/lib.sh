@@ -94,9 +94,9 @@ expect_match() { # what, extended regular expression, actual
 	[[ $3 =~ $2 ]] || fail "$1: expected something like '$2', got '$3'"
 }
 
-# within SECONDS COMMAND...: until it is true, or the time is over. Less and less often, up to twice a second: what reads a table ten times a
+# in_time SECONDS COMMAND...: until it is true, or the time is over. Less and less often, up to twice a second: what reads a table ten times a
 # second is a third of an emulated processor's work, and others of the machine wait for that.
-within() {
+in_time() {
 	local end=$((SECONDS + $1)) tenths=1
 	shift
 	until "$@"; do
@@ -108,7 +108,7 @@ within() {
 
 # poll SECONDS COMMAND...: for what comes for certain, where all is right. A machine that is busy elsewhere may take for it ten times what it
 # takes alone, so that it is waited for two minutes at least.
-poll() { within $(($1 > 120 ? $1 : 120)) "${@:2}"; }
+poll() { in_time $(($1 > 120 ? $1 : 120)) "${@:2}"; }
 
 # --- the kernel
 

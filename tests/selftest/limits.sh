@@ -321,7 +321,7 @@ log_says_who() {
 		<(dmesg)
 }
 
-log_line() { within 20 log_says_who || fail "the log does not say who was refused:" "$(dmesg | tail -n 5)"; }
+log_line() { in_time 20 log_says_who || fail "the log does not say who was refused:" "$(dmesg | tail -n 5)"; }
 
 trace_event() {
 	local tracing=/sys/kernel/tracing instance status=0

@@ -125,7 +125,7 @@ gone() { ! ids "$old" | grep -qx "$1"; }
 row_goes() {
 	wait_verdict "$CONTAINER_ID" || return
 	expect_state "$CONTAINER_ID" clean || return
-	within 5 gone "$CONTAINER_ID" || fail "container $CONTAINER_ID is clean, its rows are still there"
+	in_time 5 gone "$CONTAINER_ID" || fail "container $CONTAINER_ID is clean, its rows are still there"
 }
 kill_container
 ktap_test "rows go when nothing is charged any more" row_goes
