@@ -17,30 +17,16 @@ void bc_clones_init(void)
 		pr_info("no kernel_clone(): the struct pid of a child whose parent is held at its clone() may be called leaked\n");
 }
 
-/*
- * Where the system call's own frames end. Above lies what an earlier one may have left there, kernel_clone() among it: each call begins at another
- * place (include/linux/randomize_kstack.h).
- */
-static const unsigned long *end_of_calls(const unsigned long *from, const unsigned long *top)
-{
-	unsigned long word;
-
-	for (; from < top; from++) {
-		if (GET(word, from) && bc_is_in(&syscall, word))
-			break;
-	}
-	return from;
-}
-
-static bool is_in_clone(const unsigned long *from, const unsigned long *to)
+/* The first return address into that text; `to` where there is none. */
+static const unsigned long *first_in(const struct bc_text_range *text, const unsigned long *from, const unsigned long *to)
 {
 	unsigned long word;
 
 	for (; from < to; from++) {
-		if (GET(word, from) && bc_is_in(&clone, word))
-			return true;
+		if (GET(word, from) && bc_is_in(text, word))
+			break;
 	}
-	return false;
+	return from;
 }
 
 /* What is on it, from where the task sleeps: one that runs is back soon, and what it leaves changes below our eyes. */
@@ -54,7 +40,11 @@ static void stack_keeps(struct keeper *keeper, const unsigned long *from, const 
 	}
 }
 
-/* A dying task's stack may be another's by the time it is read: try_get_task_stack()'s counterpart is not exported. */
+/*
+ * A dying task's stack may be another's by the time it is read: try_get_task_stack()'s counterpart is not exported. Above the system call's own
+ * frames lies what an earlier one may have left there, kernel_clone() among it: each call begins at another place
+ * (include/linux/randomize_kstack.h).
+ */
 void clone_keeps(struct keeper *keeper, const struct task_struct *task)
 {
 	const unsigned long *stack = READ_ONCE(task->stack), *top = stack + THREAD_SIZE / sizeof(*stack);
@@ -62,7 +52,7 @@ void clone_keeps(struct keeper *keeper, const struct task_struct *task)
 
 	if (task == current || READ_ONCE(task->on_cpu) || from < stack || from >= top)
 		return;
-	to = end_of_calls(from, top);
-	if (is_in_clone(from, to))
+	to = first_in(&syscall, from, top);
+	if (first_in(&clone, from, to) < to)
 		stack_keeps(keeper, from, to);
 }

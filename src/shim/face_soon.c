@@ -34,7 +34,7 @@ static bool can_cancel;
 
 void bc_face_soon_init(void)
 {
-	/* 6.12 has both names, and this one takes a function; so have later 6.1 kernels. In those before there is one, which does. */
+	/* Where there are both names (6.12, 6.1's later updates) it is the first that takes a function, else the other. */
 	unsigned long cancel = bc_lookup("task_work_cancel_func") ?: bc_lookup("task_work_cancel");
 
 	if (cancel)
