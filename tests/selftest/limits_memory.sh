@@ -133,6 +133,15 @@ never_for_ever() {
 
 # --- what may not be refused, or not yet
 
+# Asks alloc_paths.ko for what it is told, and answers yes or no. Sets id.
+start_asker() {
+	# It opens nothing any more at its limit.
+	# shellcheck disable=SC2016
+	start_talker asker -- bash -c 'exec 9>/proc/alloc_paths 2>/dev/null; while read -r line; do
+		if echo "$line" >&9; then echo yes; else echo no; fi; done' || return
+	id=${talk_id[asker]}
+}
+
 # asked_for BYTES WAY WORKED: 1,000 objects of BYTES, asked for in that way at a limit; WORKED is no or yes.
 # Sets above: how far over the limit it has come.
 asked_for() {
@@ -149,11 +158,7 @@ asked_for() {
 ways_of_asking() {
 	local slack above
 	slack=$(($(cat /sys/module/beancounter/parameters/atomic_slack_kb) * 1024))
-	# It opens nothing any more at its limit.
-	# shellcheck disable=SC2016
-	start_talker asker -- bash -c 'exec 9>/proc/alloc_paths 2>/dev/null; while read -r line; do
-		if echo "$line" >&9; then echo yes; else echo no; fi; done' || return
-	id=${talk_id[asker]}
+	start_asker || return
 	asked_for 2048 nowait no || return
 	[ "$above" -le 0 ] || fail "GFP_NOWAIT passes the limit" || return
 	asked_for 2048 atomic no || return
@@ -167,12 +172,11 @@ ways_of_asking() {
 
 # More than there can be: who asks for it is told so, and goes on.
 ask_too_much() {
-	start_talker asker -- bash -c 'exec 9>/proc/alloc_paths; while read -r line; do
-		if echo "$line" >&9; then echo yes; else echo no; fi; done' || return
-	id=${talk_id[asker]}
+	start_asker || return
 	limit_room 10000000 || return
 	tell asker "alloc overflown 1 1" || return
 	expect "SIZE_MAX bytes with a limit" no "$ANSWER" || return
+	expect "the path that was asked" overflown "$(column /proc/alloc_paths path)" || return
 	expect failcnt 0 "$(kmemsize failcnt)" || return
 	end_clean asker
 }
