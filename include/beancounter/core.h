@@ -53,6 +53,8 @@ void bc_core_flush(void);
  * 0.
  */
 bc_u32 bc_task_forked(const void *ns, bc_s32 host_pid, const char *comm, bool at_load);
+/* Every container that is older than the module has been told of: what is seen first from here on is younger. any */
+void bc_all_are_seen(void);
 /*
  * An object that somebody outside has made for a task of the container, e.g. its task_struct: charged to it whatever
  * its bounds, as if allocated at `caller`. Not if it is somebody's already. any

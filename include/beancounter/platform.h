@@ -98,18 +98,22 @@ int bc_pointer_text(bc_u64 address, char *text, unsigned long len); /* obeys kpt
 
 /* Tasks and pid namespaces. */
 void bc_current_task(bc_s32 *host_pid, char *comm); /* any; comm has 16 bytes */
-/* Is the current task on its way through a page fault, its own or one on behalf of the kernel? Looks at the stack:
- * slow. any */
-bool bc_in_page_fault(void);
-/* Of who asks for several objects at a time: is it a step of a maple tree that has some of its nodes, and asks for the
- * rest until it gets it (lib/maple_tree.c, mas_nomem(), 6.1 and 6.12)? Looks at the stack: slow. any */
-bool bc_in_maple_retry(void);
+/* What the current task is in that must not be refused its memory: bits. Looks at the stack: slow. any; in an interrupt
+ * also what that came over. */
+enum {
+	BC_MUST_FAULT = 1, /* a page fault, its own or one on behalf of the kernel */
+	/* Of who asks for several objects at a time: a step of a maple tree that has some of its nodes, and asks for
+	 * the rest until it gets it (lib/maple_tree.c, mas_nomem(), 6.1 and 6.12) */
+	BC_MUST_MAPLE = 2,
+	BC_MUST_AUDIT = 4, /* the host's audit */
+	BC_MUST_DIE = 8,   /* killed, and on its way back to where it learns of that */
+};
+bc_u32 bc_must_have(void);
 bool bc_current_loads(void); /* any: is the current task one that bc_loading() was called for? */
 struct bc_tasks {
-	bc_u32 pids;	/* struct pids that still hold a number in the namespace */
-	bc_u32 zombies; /* of the tasks there */
-	bc_s32 zombie;	/* host pid of one of them, 0 if none */
-	bc_s32 parent;	/* host pid of its parent */
+	bc_u32 pids;   /* struct pids that still hold a number in the namespace */
+	bc_s32 zombie; /* host pid of one of the tasks there that nobody has reaped, 0 if none */
+	bc_s32 parent; /* host pid of its parent */
 	char parent_comm[16];
 };
 void bc_pidns_tasks(const void *ns, struct bc_tasks *out, bool search); /* sleep; search: also fill what needs a walk */
@@ -118,6 +122,7 @@ void bc_task_face(bc_s32 host_pid, const void *ns, char *comm, unsigned long com
 		  unsigned long cgroup_len);
 bc_u32 bc_pidns_inum(const void *ns);	   /* any */
 bool bc_pidns_alive(const void *ns);	   /* any: it still takes new pids */
+bool bc_pidns_of_user(const void *ns);	   /* any: its user namespace is not the host's: anyone can make one */
 bool bc_pidns_ending(const void *ns);	   /* any: the last thread of its pid 1 is exiting, or has */
 void bc_pidns_get(const void *ns);	   /* any */
 void bc_pidns_put(const void *ns);	   /* sleep */
@@ -249,6 +254,7 @@ void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects,
 
 void bc_log_refused(bc_u32 id, const char *name, bc_u64 refusals, const char *task, bc_s32 pid, const char *resource,
 		    const char *site);
+void bc_log_overflow(bc_u32 rows);				 /* of so many: a container has none of its own */
 void bc_log_torn(bc_u32 id, const char *name, const char *walk); /* nobody was found, by searches all torn */
 void bc_trace_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes);
 void bc_trace_leak(bc_u32 id, const char *verdict, const char *cache, const char *site, bc_u64 objects, bc_u64 bytes);

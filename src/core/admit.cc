@@ -10,10 +10,10 @@ Container *other_container(const void *ns)
 		return nullptr;
 	Container *c = containers.find(ns);
 	if (c == nullptr) {
-		// A task whose container nobody saw start: older than the module and missed by the walk at load, or
-		// without memory at its fork.
+		// A task whose container nobody saw start: the walk at load has not come to it, or at its fork there
+		// was no memory, or no room.
 		bool made;
-		c = containers.find_or_make(ns, 0, "", true, made);
+		c = containers.find_or_make(ns, 0, "", !containers.seen_all(), made);
 		if (c == nullptr)
 			return nullptr;
 		if (made)

@@ -123,8 +123,8 @@ bool is_nth(Container &c)
 	do {
 		if (left <= 0)
 			return false;
-		// A page fault is not to be refused: the next charge takes its place.
-		if (left == 1 && bc_in_page_fault())
+		// Those are not to be refused: the next charge takes its place.
+		if (left == 1 && (bc_must_have() & ~u32{BC_MUST_MAPLE}) != 0)
 			return false;
 	} while (!c.fail_nth.compare_exchange(left, left - 1));
 	return left == 1;
@@ -179,13 +179,15 @@ Answer ask(Container &c, const Request &request, u32 attempt, Admission &admissi
 		// exact only without cells.
 		if (is_bytes(failed) && mode_of(c) == Mode::far)
 			enter_near(c);
-		if (!health.switched_off() && (how != Severity::hard || !bc_in_page_fault())) {
+		const u32 must = health.switched_off() ? 0 : bc_must_have();
+		const u32 never = BC_MUST_AUDIT | BC_MUST_DIE | BC_MUST_FAULT;
+		if (!health.switched_off() && (must & never) == 0) {
 			if (attempt < kWaits && how == Severity::hard &&
 			    (request.gfp & platform::kGfpDirectReclaim) != 0) {
 				account_of(c, failed).wait();
 				return Answer::wait_first;
 			}
-			if (!request.bulk || !bc_in_maple_retry()) {
+			if (!request.bulk || (must & BC_MUST_MAPLE) == 0) {
 				// What cannot wait and comes while the container is switching may be refused a slack
 				// too early: never passing the bound comes first.
 				write_down(c, request, failed, cause_of(how));

@@ -102,7 +102,7 @@ bool Containers::init(u32 most, u32 cpus)
 	}
 	overflow_->set_id(ContainerId{999999999});
 	copy_text(overflow_->name, sizeof(overflow_->name), "overflow");
-	next_id_ = 1;
+	ids_ = Ids{};
 	next_index_ = kFirstIndex;
 	return true;
 }
@@ -133,7 +133,9 @@ void Containers::exit()
 	overflow_ = handed_ = nullptr;
 	by_index_ = nullptr;
 	overflow_used_.set_relaxed(0);
+	seen_all_.set_relaxed(0);
 	count_.set_relaxed(0);
+	of_users_.set_relaxed(0);
 }
 
 Container *Containers::find(const void *ns) const
@@ -166,6 +168,14 @@ Container *Containers::find_name(const char *name) const
 	return nullptr;
 }
 
+Container *Containers::use_overflow()
+{
+	health.count(Loss::containers_lost);
+	if (overflow_used_.exchange(1) == 0)
+		bc_kick_worker(); // who says so, once
+	return overflow_;
+}
+
 Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, bool at_load, bool &made)
 {
 	made = false;
@@ -174,10 +184,11 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	// A task of a namespace that takes no new pids is among the last to die, and its container has been judged.
 	if (!bc_pidns_alive(ns))
 		return nullptr;
-	if (count_.relaxed() + kFirstIndex >= most_) {
-		overflow_used_.set_relaxed(1);
-		health.count(Loss::containers_lost);
-		return overflow_;
+	// Anyone can make as many of his own as he may have processes. He has half of the table: the other is for whom
+	// the administrator starts.
+	const bool of_user = bc_pidns_of_user(ns);
+	if (count_.relaxed() + kFirstIndex >= most_ || (of_user && of_users_.relaxed() >= max(most() / 2, 1u))) {
+		return use_overflow();
 	}
 
 	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
@@ -207,12 +218,14 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			fresh->own_cells.set_relaxed(cells);
 			set_cells(*fresh, cells);
 			begin_limits(*fresh, !at_load);
-			while (find_id(ContainerId{next_id_}) != nullptr) // the administrator's
-				++next_id_;
-			fresh->set_id(ContainerId{next_id_++});
+			ContainerId id{ids_.next()};
+			while (find_id(id) != nullptr)
+				id = ContainerId{ids_.next()};
+			fresh->set_id(id);
 			fresh->pidns = bc_pidns_inum(ns);
 			fresh->init.set_relaxed(init);
 			fresh->since_load = at_load;
+			fresh->of_user = of_user;
 			copy_text(fresh->command, sizeof(fresh->command), comm);
 			fresh->born_ms = bc_now_ms();
 			fresh->settled_ms = fresh->born_ms;
@@ -222,6 +235,7 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			by_index_[index].release(fresh);
 			head.release(fresh);
 			count_.add(1);
+			of_users_.add(of_user);
 			made = true;
 			result = fresh;
 			spare = nullptr;
@@ -232,10 +246,8 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 			bc_percpu_free(cells);
 		bc_mem_free(spare);
 	}
-	if (result == overflow_) { // no memory, or others were faster
-		overflow_used_.set_relaxed(1);
-		health.count(Loss::containers_lost);
-	}
+	if (result == overflow_) // no memory, or others were faster
+		use_overflow();
 	// Its init was exiting before there was a container that could be told: the module has been loaded meanwhile.
 	if (made && bc_pidns_ending(ns))
 		result->init_exited.release(1);
@@ -295,6 +307,7 @@ void Containers::unpublish(Container &c)
 	set_rows(c, no_cells());
 	by_index_[c.index.value].release(nullptr);
 	count_.add(static_cast<u32>(-1));
+	of_users_.add(static_cast<u32>(-c.of_user));
 }
 
 void Containers::destroy(Container *c)
@@ -305,13 +318,19 @@ void Containers::destroy(Container *c)
 	bc_mem_free(c);
 }
 
-bool Containers::renumber(Container &c, ContainerId id)
+bool Containers::reserve(ContainerId id)
 {
 	Lock lock{BC_LOCK_CONTAINERS};
-	if (Container *taken = find_id(id); taken != nullptr && taken != &c)
+	if (id == overflow_->id() || find_id(id) != nullptr)
 		return false;
-	c.set_id(id);
+	ids_.reserve(id.value);
 	return true;
+}
+
+void Containers::renumber(Container &c, ContainerId id)
+{
+	Lock lock{BC_LOCK_CONTAINERS};
+	c.set_id(id);
 }
 
 } // namespace bc

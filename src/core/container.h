@@ -16,6 +16,7 @@
 
 #include "atomic.h"
 #include "counter.h"
+#include "ids.h"
 #include "refusals.h"
 #include "slot.h"
 #include "types.h"
@@ -102,6 +103,7 @@ struct Container {
 	u32 pidns;		 // inode number
 	Atomic<s32> init;	 // host pid of the first task; 0 where a charge was faster than its fork
 	bool since_load;
+	bool of_user;  // bc_pidns_of_user()
 	bool has_face; // /proc/beancounter/ID exists: the worker's
 	char name[64];
 	char command[20];
@@ -185,10 +187,13 @@ class Containers
 	Container *find_name(const char *name) const;
 	Container *at(OwnerIndex index) const { return by_index_[index.value].acquire(); }
 
-	// Newest id first; with the worker's mutex held, which keeps every container in place.
-	template <class Visit> void each(Visit &&visit) const
+	// With the worker's mutex held, which keeps every container in place. From the one with that index on,
+	// downwards, and then those above it.
+	template <class Visit> void each(Visit &&visit, u32 first = ~0u) const
 	{
-		for (u32 i = most_; i-- > 1;) {
+		const u32 top = min(first, most_ - 1);
+		for (u32 n = 0; n < most_ - 1; ++n) {
+			const u32 i = n < top ? top - n : top + most_ - 1 - n;
 			if (Container *c = by_index_[i].acquire(); c != nullptr && c != overflow_ && c != handed_)
 				visit(*c);
 		}
@@ -202,6 +207,9 @@ class Containers
 	Container *overflow() const { return overflow_; }
 	// Nobody's: what was handed over to the host and is still watched (classes.h).
 	Container *handed() const { return handed_; }
+	// What is made from here on is younger than the module.
+	void all_are_seen() { seen_all_.set_relaxed(1); }
+	bool seen_all() const { return seen_all_.relaxed() != 0; }
 	bool overflow_used() const { return overflow_used_.relaxed() != 0; }
 
 	// The namespace pointer is given up: nothing finds the container by it any more. Sleeps.
@@ -209,13 +217,15 @@ class Containers
 	// Unpublishes; the caller frees after a grace period with destroy().
 	void unpublish(Container &c);
 	void destroy(Container *c);
-	bool renumber(Container &c, ContainerId id); // false: taken
+	bool reserve(ContainerId id); // false: taken. Nobody but renumber() gives it from then on
+	void renumber(Container &c, ContainerId id);
 
 	u32 cpus() const { return cpus_; }
 	u32 most() const { return most_ - kFirstIndex; }
 	u32 count() const { return count_.relaxed(); }
 
       private:
+	Container *use_overflow();
 	static constexpr u32 kBuckets = 256;
 	static u32 bucket(const void *ns)
 	{
@@ -236,12 +246,14 @@ class Containers
 	Container *overflow_ = nullptr;
 	Container *handed_ = nullptr;
 	Atomic<u32> overflow_used_;
+	Atomic<u32> seen_all_;
 	u32 most_ = 0;
 	u32 cpus_ = 0;
-	u32 next_id_ = 1;
+	Ids ids_;
 	static constexpr u32 kFirstIndex = 3;
 	u32 next_index_ = kFirstIndex;
 	Atomic<u32> count_;
+	Atomic<u32> of_users_; // of those
 };
 
 extern Containers containers asm("bc_containers");

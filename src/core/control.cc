@@ -93,6 +93,11 @@ bool parse_command(const char *line, u32 length, Command &command)
 namespace
 {
 
+bool moves(const Command &command)
+{
+	return command.verb == Command::Verb::name && command.new_id && command.new_id != command.id;
+}
+
 // Against what is there, and against what the same write asks for before it.
 int check(const Command *commands, u32 index)
 {
@@ -102,6 +107,10 @@ int check(const Command *commands, u32 index)
 	const Container *c = containers.find_id(command.id);
 	if (c == nullptr || c == containers.overflow())
 		return kNoEntry;
+	for (u32 i = 0; i < index; ++i) {
+		if (moves(commands[i]) && commands[i].id == command.id) // it will be somewhere else
+			return kInvalid;
+	}
 	if (command.verb == Command::Verb::dismiss)
 		return stopped(c->current()) ? 0 : kInvalid;
 	if (command.verb == Command::Verb::fail_nth)
@@ -111,19 +120,21 @@ int check(const Command *commands, u32 index)
 	const Container *same = containers.find_name(command.name);
 	if (same != nullptr && same != c)
 		return kExists;
-	const bool moves = command.new_id && command.new_id != command.id;
-	if (moves && (containers.find_id(command.new_id) != nullptr || command.new_id == containers.overflow()->id()))
+	const bool away = moves(command);
+	if (away && (containers.find_id(command.new_id) != nullptr || command.new_id == containers.overflow()->id()))
 		return kExists;
+	u32 faces = away;
 	for (u32 i = 0; i < index; ++i) {
 		const Command &earlier = commands[i];
 		if (earlier.verb != Command::Verb::name)
 			continue;
-		if (earlier.id == command.id) // two names for one, or an ID that will have moved
+		if (earlier.id == command.id) // two names for one
 			return kInvalid;
-		if (same_text(earlier.name, command.name) || (moves && earlier.new_id == command.new_id))
+		if (same_text(earlier.name, command.name) || (away && earlier.new_id == command.new_id))
 			return kExists;
+		faces += moves(earlier);
 	}
-	return 0;
+	return faces <= stopper.room_for_faces() ? 0 : kBusy;
 }
 
 void apply(const Command &command)
@@ -151,8 +162,7 @@ void apply(const Command &command)
 	}
 	copy_text(c->name, sizeof(c->name), command.name);
 	if (command.new_id && command.new_id != command.id) {
-		if (!stopper.drop_face(command.id.value))
-			return; // the ID stays: a worker that is 64 renamings behind has other troubles
+		stopper.drop_face(command.id.value);
 		containers.renumber(*c, command.new_id);
 		c->has_face = bc_face_add(command.new_id.value);
 		bc_kick_worker();
@@ -200,10 +210,16 @@ extern "C" int bc_control(const char *text, unsigned long length)
 		return kNoMemory;
 	const int count = parse_lines(text, length, commands, kMostCommands, parse_command,
 				      [&](u32 index) { return check(commands, index); });
-	for (int i = 0; i < count; ++i)
+	int error = count < 0 ? count : 0;
+	// A container that is being made may have been counted to one of them since.
+	for (int i = 0; i < count && error == 0; ++i) {
+		if (moves(commands[i]) && !containers.reserve(commands[i].new_id))
+			error = kExists;
+	}
+	for (int i = 0; i < count && error == 0; ++i)
 		apply(commands[i]);
 	bc_big_free(commands);
-	return count < 0 ? count : 0;
+	return error;
 }
 
 extern "C" int bc_set_resources(bc_u32 id, const char *text, unsigned long length)

@@ -67,6 +67,8 @@ void bc_core_exit(void)
 }
 
 bool bc_core_is_flat(void) { return bc_ledger.flat(); }
+void bc_all_are_seen(void) { containers.all_are_seen(); }
+
 void bc_core_hooks(bc_u32 in_place) { g_hooks.set_relaxed(in_place); }
 
 void bc_core_switch_off(void) { health.switch_off(); }

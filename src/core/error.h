@@ -7,6 +7,7 @@ namespace bc
 
 inline constexpr int kNoEntry = -2;   // -ENOENT
 inline constexpr int kNoMemory = -12; // -ENOMEM
+inline constexpr int kBusy = -16;     // -EBUSY
 inline constexpr int kExists = -17;   // -EEXIST
 inline constexpr int kInvalid = -22;  // -EINVAL
 

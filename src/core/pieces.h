@@ -48,12 +48,26 @@ inline constexpr PieceRow kPieces[] = {
      "drivers/tty/tty_io.c: the two ends of a pair. A serial line has one"},
 };
 
-// Who falls back on a reserve when an allocation fails, and waits for it when it is empty (mm/mempool.c). A refusal
-// would not bound anybody: it would take the elements that the whole machine keeps for when memory is short, and put
-// the container's own in their place.
-inline constexpr const char *kOfReserves[] = {
-    "mempool_alloc",
-    "mempool_alloc_noprof", // 6.12
+// Whose allocations a limit does not refuse, since whoever asks cannot bear it.
+struct NeverRefused {
+	const char *function;
+	const char *why;
+	const char *module = nullptr; // the kernel's own where there is none
+};
+
+inline constexpr NeverRefused kNeverRefused[] = {
+    // A refusal would not bound anybody: it would take the elements that the whole machine keeps for when memory is
+    // short, and put the container's own in their place.
+    {"mempool_alloc", "falls back on a reserve, and waits for it when it is empty (mm/mempool.c)"},
+    {"mempool_alloc_noprof", "the same on 6.12"},
+    {"ulist_add_merge", "GFP_ATOMIC, and BUG() without (fs/btrfs/extent-io-tree.c, set_state_bits(), with quotas)",
+     "btrfs"},
+    {"ulist_add", "the same, where it is inlined", "btrfs"},
+    {"ulist_prealloc", "the same, before it (6.12)", "btrfs"},
+    {"alloc_extent_state", "GFP_ATOMIC, and BUG() or again without (6.1, 6.12)", "btrfs"},
+    {"alloc_tree_mod_elem", "GFP_ATOMIC, and BUG() without (fs/btrfs/ctree.c, fixup_low_keys())", "btrfs"},
+    {"btrfs_tree_mod_log_insert_key", "the same, where it is inlined", "btrfs"},
+    {"kmem_alloc", "again and again, whoever wants to kill it meanwhile (fs/xfs/kmem.c, 6.1)", "xfs"},
 };
 
 } // namespace bc

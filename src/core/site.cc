@@ -84,8 +84,8 @@ Special Sites::special_of(Address caller, const char *cache_name)
 		if (in_function(symbol, row.function) && starts_with(cache_name, row.cache))
 			return Special::piece(row);
 	}
-	for (const char *function : kOfReserves) {
-		if (in_function(symbol, function))
+	for (const NeverRefused &row : kNeverRefused) {
+		if (in_function(symbol, row.function) && is_of(symbol, row.module))
 			return Special::reserved();
 	}
 	return Special{};
@@ -101,6 +101,8 @@ u64 Sites::address_of(u64 caller)
 
 SiteIndex Sites::add(Address caller, CacheKey cache)
 {
+	if (caller.value == 0) // nobody could say who it is, and 0 is a free entry
+		return intern(Address{~u64{0}}, cache);
 	if (is_stack(caller.value) && count_.relaxed() >= kMostStacks)
 		return intern(Address{address_of(caller.value)}, cache);
 	Stride stride{static_cast<u32>(cache.value)};
@@ -119,9 +121,9 @@ SiteIndex Sites::add(Address caller, CacheKey cache)
 	while (bc_sites[i].caller.relaxed() != 0) {
 		if (bc_sites[i].caller.relaxed() == caller.value && bc_sites[i].cache.relaxed() == cache.value)
 			return SiteIndex{i}; // another CPU was first
-		i = (i + 1) & (kPlaces - 1);
+		i = after(i);
 	}
-	if (count_.relaxed() >= kMostSites || i == 0) {
+	if (count_.relaxed() >= kMostSites) {
 		health.count(Loss::sites_lost);
 		return SiteIndex{};
 	}

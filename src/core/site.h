@@ -107,7 +107,7 @@ class Sites
 	// The site of an allocation; 0 where the table is full (counted as lost). Any context, preemption off.
 	BC_HOT SiteIndex intern(Address caller, CacheKey cache)
 	{
-		for (u32 i = place_of(caller, cache);; i = (i + 1) & (kPlaces - 1)) {
+		for (u32 i = place_of(caller, cache);; i = after(i)) {
 			const u64 seen = bc_sites[i].caller.acquire();
 			if (__builtin_expect(seen == caller.value && bc_sites[i].cache.relaxed() == cache.value, true))
 				return SiteIndex{i};
@@ -151,6 +151,11 @@ class Sites
 		const u32 hash = static_cast<u32>(caller.value) * BC_SITE_HASH ^ static_cast<u32>(cache.value);
 		const u32 place = (hash >> BC_SITE_HASH_SHIFT & BC_SITE_MASK) >> BC_SITE_SHIFT;
 		return place | (place == 0);
+	}
+	static u32 after(u32 place)
+	{
+		const u32 next = (place + 1) & (kPlaces - 1);
+		return next | (next == 0);
 	}
 	BC_COLD SiteIndex add(Address caller, CacheKey cache);
 	static bool is_of(const char *symbol, const char *module);

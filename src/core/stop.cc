@@ -37,10 +37,8 @@ constexpr u64 kWatchMs = 2000;
 constexpr u64 kJudgeAgainMs = 30000;
 constexpr u64 kLookAgainMs = 2000; // is a container far from its bound again?
 constexpr u64 kLogEveryMs = 5000;  // a line about a container's refusals
-
-u64 min(u64 a, u64 b) { return a < b ? a : b; }
-u32 min(u32 a, u32 b) { return a < b ? a : b; }
-u32 max(u32 a, u32 b) { return a > b ? a : b; }
+constexpr u64 kLongRoundMs = 200;  // of holding the mutex that every reader waits for
+constexpr u64 kLongestTasksMs = 5000;
 
 } // namespace
 
@@ -118,7 +116,8 @@ Stopper::Plan Stopper::wait_for_tasks(Container &c, u64 now)
 		}
 		c.waits[text.length] = 0;
 		const u64 waited = now - c.settled_ms;
-		return {now + (waited < kSlowLookMs ? kFirstLooksMs : kSlowLookMs), Wants::nothing};
+		const u64 pause = min(max(kSlowLookMs, waited / 10), kLongestTasksMs);
+		return {now + (waited < kSlowLookMs ? kFirstLooksMs : pause), Wants::nothing};
 	}
 	containers.forget_namespace(c);
 	end_limits(c);
@@ -284,13 +283,14 @@ bool Stopper::evict(bc_round &round)
 		round.face_gone[round.faces_gone++] = face_gone_[i];
 	faces_gone_ = 0;
 
-	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or it is dismissed.
+	// Clean ones only, the oldest first. A leaked one stays until its objects are freed or it is dismissed; neither
+	// do those count, of which anyone can make many: who asks for a verdict is to find it.
 	constexpr u32 kMost = sizeof(round.face_gone) / sizeof(round.face_gone[0]);
 	Container *gone[kMost];
 	u32 count = 0;
 	const u32 listed = min(kStoppedKept, max(containers.most() / 2, 1u));
 	u32 kept = 0;
-	containers.each([&](Container &c) { kept += stopped(c.current()); });
+	containers.each([&](Container &c) { kept += c.current() == State::clean; });
 	while (kept > listed && round.faces_gone < kMost) {
 		Container *oldest = nullptr;
 		containers.each([&](Container &c) {
@@ -324,7 +324,14 @@ void Stopper::round(bc_round &round)
 
 	bc_ledger.reclaim();
 	give_up_oldest();
-	containers.each([&](Container &c) {
+	if (containers.overflow_used() && !overflow_said_) {
+		overflow_said_ = true;
+		bc_log_overflow(containers.count());
+	}
+	const u32 first = go_on_at_;
+	go_on_at_ = ~0u;
+	auto look = [&](Container &c) {
+		bc_cond_resched();
 		if (!c.has_face && (c.has_face = bc_face_add(c.id().value)) == false)
 			next = min(next, now + kSlowLookMs);
 		// No memory when it was made: charges went to the accounts until now.
@@ -345,6 +352,13 @@ void Stopper::round(bc_round &round)
 			return;
 		if (drained)
 			++c.drains;
+		// Looks at memory and at all tasks, of as many as somebody has made. The next round goes on with this
+		// one.
+		if (go_on_at_ != ~0u || bc_now_ms() - now > kLongRoundMs) {
+			go_on_at_ = go_on_at_ == ~0u ? c.index.value : go_on_at_;
+			c.next_look_ms = drained ? now : c.next_look_ms;
+			return;
+		}
 		if (c.next_look_ms > now && !(drained && c.drains == 1)) {
 			next = min(next, c.next_look_ms);
 			return;
@@ -358,7 +372,8 @@ void Stopper::round(bc_round &round)
 		next = min(next, plan.next_ms);
 		if (plan.drain > drain)
 			drain = plan.drain;
-	});
+	};
+	containers.each(look, first);
 	if (evict(round))
 		next = min(next, now + kFirstLooksMs);
 	next = min(next, sweeper.round(now, concluded_));
@@ -367,6 +382,8 @@ void Stopper::round(bc_round &round)
 	drained_ = drain == Wants::everything;
 	round.drain = static_cast<u32>(drain);
 	const u64 after = bc_now_ms();
+	if (go_on_at_ != ~0u) // others have the mutex as long as it has been taken
+		next = after + (after - now);
 	round.next_ms = next == kNever ? 0 : next <= after ? 1 : static_cast<u32>(next - after);
 }
 

@@ -20,16 +20,13 @@ class Stopper
 		drained_ = false;
 		concluded_ = false;
 		faces_gone_ = 0;
+		go_on_at_ = ~0u;
+		overflow_said_ = false;
 	}
 	void round(bc_round &round);
-	// The face of an ID that nobody has any more goes with the next round.
-	bool drop_face(u32 id)
-	{
-		if (faces_gone_ == kMostFaces)
-			return false;
-		face_gone_[faces_gone_++] = id;
-		return true;
-	}
+	// The face of an ID that nobody has any more goes with the next round, of as many as there is room for.
+	u32 room_for_faces() const { return kMostFaces - faces_gone_; }
+	void drop_face(u32 id) { face_gone_[faces_gone_++] = id; }
 
       private:
 	enum class Wants : u8 {
@@ -56,6 +53,8 @@ class Stopper
 	u32 settle_ms_ = 0;
 	u32 faces_gone_ = 0;
 	u32 face_gone_[kMostFaces] = {};
+	u32 go_on_at_ = ~0u; // index of the container that the last round had no time for
+	bool overflow_said_ = false;
 	bool concluded_ = false; // one has stopped in this round
 	bool drained_ = false;	 // the caller was asked for a complete drain in the last round, and has done it
 };

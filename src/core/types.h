@@ -23,6 +23,9 @@ using u64 = uint64_t;
 using s32 = int32_t;
 using s64 = int64_t;
 
+template <class T> constexpr T min(T a, T b) { return a < b ? a : b; }
+template <class T> constexpr T max(T a, T b) { return a > b ? a : b; }
+
 inline constexpr u32 kPageShift = 12; // x86-64 only, and so is the ledger's index
 inline constexpr u32 kPageSize = 1u << kPageShift;
 

@@ -132,30 +132,35 @@ static void find_containers(void)
 	rcu_read_unlock();
 }
 
-void bc_pidns_tasks(const void *data, struct bc_tasks *out, bool search)
+/* Of the number or the next after it. False: there is none. */
+static bool look_for_zombie(struct pid_namespace *ns, int *nr, struct bc_tasks *out)
 {
-	const struct pid_namespace *ns = data;
-	struct task_struct *p;
+	struct task_struct *p, *parent;
+	struct pid *pid;
 
-	memset(out, 0, sizeof(*out));
-	out->pids = READ_ONCE(ns->pid_allocated) & ~PIDNS_ADDING;
-	if (!out->pids || !search)
-		return;
 	rcu_read_lock();
-	for_each_process(p) {
-		struct task_struct *parent;
-
-		if (top_namespace(READ_ONCE(p->thread_pid)) != ns || READ_ONCE(p->exit_state) != EXIT_ZOMBIE)
-			continue;
-		out->zombies++;
-		if (out->zombie)
-			continue;
+	pid = idr_get_next(&ns->idr, nr);
+	p = pid ? pid_task(pid, PIDTYPE_TGID) : NULL;
+	if (p && READ_ONCE(p->exit_state) == EXIT_ZOMBIE) {
 		parent = rcu_dereference(p->real_parent);
 		out->zombie = task_pid_nr(p);
 		out->parent = task_pid_nr(parent);
 		bc_comm_of(parent, out->parent_comm, sizeof(out->parent_comm));
 	}
 	rcu_read_unlock();
+	return pid;
+}
+
+/* By the namespace's own numbers, and only to the first: there may be thousands of such containers, and of other processes. */
+void bc_pidns_tasks(const void *data, struct bc_tasks *out, bool search)
+{
+	struct pid_namespace *ns = (struct pid_namespace *)data;
+	int nr;
+
+	memset(out, 0, sizeof(*out));
+	out->pids = READ_ONCE(ns->pid_allocated) & ~PIDNS_ADDING;
+	for (nr = 1; out->pids && search && !out->zombie && look_for_zombie(ns, &nr, out); nr++)
+		cond_resched();
 }
 
 void bc_task_face(s32 host_pid, const void *data, char *comm, unsigned long comm_len, char *cgroup, unsigned long cgroup_len)
@@ -179,6 +184,11 @@ u32 bc_pidns_inum(const void *ns)
 bool bc_pidns_alive(const void *ns)
 {
 	return READ_ONCE(((const struct pid_namespace *)ns)->pid_allocated) & PIDNS_ADDING;
+}
+
+bool bc_pidns_of_user(const void *ns)
+{
+	return ((const struct pid_namespace *)ns)->user_ns != &init_user_ns;
 }
 
 /*
@@ -272,8 +282,9 @@ static int on_cache_destroy(struct kprobe *probe, struct pt_regs *regs)
 	return 0;
 }
 
+/* Not kmem_cache_destroy(): of a merged cache that says that one of its users goes (mm/slab_common.c, refcount, 6.1 and 6.12). */
 static struct kprobe cache_destroy = {
-	.symbol_name = "kmem_cache_destroy",
+	.symbol_name = "__kmem_cache_shutdown",
 	.pre_handler = on_cache_destroy,
 };
 
@@ -336,7 +347,7 @@ int bc_events_init(void)
 	}
 	ret = register_kprobe(&cache_destroy);
 	if (ret) {
-		pr_err("no kprobe on kmem_cache_destroy (%d)\n", ret);
+		pr_err("no kprobe on __kmem_cache_shutdown (%d)\n", ret);
 		goto fail;
 	}
 	probed = true;
@@ -355,6 +366,7 @@ int bc_events_init(void)
 	if (ret)
 		goto fail;
 	find_containers();
+	bc_all_are_seen();
 	return 0;
 fail:
 	bc_events_exit();

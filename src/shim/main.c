@@ -78,7 +78,7 @@ static int __init beancounter_init(void)
 	ret = bc_layout_check();
 	if (ret)
 		return ret;
-	ret = bc_endless_ranges_init();
+	ret = bc_must_have_init();
 	if (ret)
 		return ret;
 	bc_probe_tables_init();

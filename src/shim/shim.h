@@ -41,8 +41,8 @@ static inline bool bc_is_in(const struct bc_text_range *text, unsigned long retu
 void bc_slab_ranges_init(void);
 void bc_name_sleepers(void);
 
-/* endless.c */
-int bc_endless_ranges_init(void); /* 0, or the kernel has no such functions */
+/* must_have.c */
+int bc_must_have_init(void); /* 0, or the kernel has no such functions */
 
 /* layout.c: refuses where the structures are not what we were built for. */
 int bc_layout_check(void);

@@ -296,6 +296,12 @@ void bc_log_refused(u32 id, const char *name, u64 refusals, const char *task, s3
 			*name ? " " : "", name, refusals, resource, task, pid, site, id);
 }
 
+void bc_log_overflow(u32 rows)
+{
+	pr_warn("no row for one more container beside %u: it shares the row overflow, where it has no limits and gets no verdict; see containers_lost in /proc/beancounter/health, and the parameter max_containers\n",
+		rows);
+}
+
 void bc_log_torn(u32 id, const char *name, const char *walk)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);

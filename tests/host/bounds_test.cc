@@ -203,13 +203,17 @@ TEST_F(Bound, HardAtTheBarrierSoftAboveTheLimitForcedNever)
 	host::set_task(false, false, true);
 	EXPECT_NE(make(k64_), 0u) << "in a page fault";
 	host::set_task(false, false, false);
+	host::set_audit(true);
+	EXPECT_NE(make(k64_), 0u) << "for the host's audit";
+	EXPECT_NE(make(k64_, kText, platform::kGfpHigh), 0u) << "... whether it may wait or not";
+	host::set_audit(false);
 	EXPECT_EQ(make(k64_), 0u);
-	EXPECT_EQ(resource("kmemsize")["forced"], std::to_string(128 + 6 * 64));
-	EXPECT_EQ(health.of(Loss::forced), 2 + 6);
+	EXPECT_EQ(resource("kmemsize")["forced"], std::to_string(128 + 8 * 64));
+	EXPECT_EQ(health.of(Loss::forced), 2 + 8);
 
 	bc_core_switch_off();
 	EXPECT_NE(make(k64_), 0u) << "with hooks that nobody can take away, nothing is refused";
-	EXPECT_EQ(health.of(Loss::forced), 2 + 7);
+	EXPECT_EQ(health.of(Loss::forced), 2 + 9);
 }
 
 // A step of a maple tree that has its first node comes back until it has the rest.

@@ -182,12 +182,67 @@ TEST_F(ContainerTest, IdsCountUpAndAreNotReused)
 	EXPECT_LE(containers.count(), kStoppedKept + 1) << "the oldest stopped ones have gone";
 }
 
+// Anyone can make pid namespaces of his own: they have half of the table.
+TEST_F(ContainerTest, UsersLeaveRoomForTheAdministrators)
+{
+	const auto gets_a_row = [](u64 n) {
+		bc_tasks tasks{};
+		tasks.pids = 1;
+		host::set_tasks(ns(n), tasks);
+		bc_task_forked(ns(n), 100, "init", false);
+		return find(ns(n)) != nullptr;
+	};
+	restart(machine(8));
+	for (u64 n = 1; n <= 6; ++n) {
+		host::set_of_user(ns(n));
+		EXPECT_EQ(gets_a_row(n), n <= 4) << n;
+	}
+	EXPECT_EQ(health.of(Loss::containers_lost), 2);
+	for (u64 n = 11; n <= 14; ++n)
+		EXPECT_TRUE(gets_a_row(n)) << n;
+	EXPECT_FALSE(gets_a_row(15));
+	EXPECT_TRUE(host::overflows().empty());
+	work();
+	work();
+	EXPECT_EQ(host::overflows(), std::vector<u32>{8}) << "once";
+	stop(ns(1));
+	work_for(60000);
+	EXPECT_EQ(row(render(BC_FILE_CONTAINERS), "1")["state"], "clean");
+}
+
+// Younger than the module, though nobody saw it start: there was no room.
+TEST_F(ContainerTest, WhoGetsARowLaterHasTheLimitsOfTheYoung)
+{
+	bc_config config = machine(2);
+	config.default_limits = "kmemsize=4096:8192";
+	restart(config);
+	start(ns(1));
+	start(ns(2));
+	const Cache k64{64, false, "kmalloc-64"};
+	bc_tasks tasks{};
+	tasks.pids = 1;
+	host::set_tasks(ns(3), tasks);
+	bc_task_forked(ns(3), 100, "init", false);
+	EXPECT_EQ(find(ns(3)), nullptr);
+	bc_all_are_seen();
+	stop(ns(1));
+	work_for(60000);
+	stop(ns(2));
+	work_for(60000);
+	charged(ns(3), slabs_.make(k64.key, 64), kText, k64.cache_key());
+	ASSERT_NE(find(ns(3)), nullptr);
+	EXPECT_NE(find(ns(3)), containers.overflow());
+	EXPECT_EQ(row(render(BC_FILE_RESOURCES, find(ns(3))->id().value), "kmemsize")["limit"], "8192");
+	EXPECT_FALSE(find(ns(3))->since_load);
+}
+
 TEST_F(ContainerTest, Renumbering)
 {
 	Container *a = start(ns(1));
-	Container *b = start(ns(2));
-	EXPECT_TRUE(containers.renumber(*a, ContainerId{50}));
-	EXPECT_FALSE(containers.renumber(*b, ContainerId{50}));
+	start(ns(2));
+	EXPECT_TRUE(containers.reserve(ContainerId{50}));
+	containers.renumber(*a, ContainerId{50});
+	EXPECT_FALSE(containers.reserve(ContainerId{50})) << "taken";
 	EXPECT_EQ(bc_container_id(ns(1)), 50u);
 	EXPECT_EQ(bc_container_id(ns(2)), 2u);
 }

@@ -85,6 +85,7 @@ class Control : public Core
 	enum {
 		kInvalid = -22,
 		kNoEntry = -2,
+		kBusy = -16,
 		kExists = -17
 	};
 };
@@ -136,6 +137,49 @@ TEST_F(Control, TwoLinesOfOneWriteMayNotCollide)
 	EXPECT_EQ(write("name 1 a 50\nname 2 b 50\n"), kExists);
 	EXPECT_STREQ(a->name, "");
 	EXPECT_STREQ(b->name, "");
+}
+
+// Every line is carried out, or none: not those before one that finds nobody there any more.
+TEST_F(Control, NothingIsSaidOfAnIdThatHasMoved)
+{
+	Container *c = start(ns(1));
+	for (const char *second : {"dismiss 1", "fail-nth 1 5", "stacks 1 on", "name 1 b"}) {
+		EXPECT_EQ(write(std::string("name 1 a 7\n") + second), kInvalid) << second;
+		EXPECT_EQ(c->id().value, 1u);
+		EXPECT_STREQ(c->name, "");
+	}
+	EXPECT_EQ(write("fail-nth 1 5\nname 1 a 7\n"), 0);
+	EXPECT_EQ(c->fail_nth.relaxed(), 5);
+	EXPECT_EQ(c->id().value, 7u);
+}
+
+// The worker removes the folders of IDs that were given up, and has room for so many.
+TEST_F(Control, MoreRenamingsThanTheWorkerKeepsUpWith)
+{
+	Container *c = start(ns(1));
+	start(ns(2));
+	for (u32 id = 100; id < 163; ++id)
+		ASSERT_EQ(write("name " + std::to_string(c->id().value) + " x " + std::to_string(id)), 0);
+	EXPECT_EQ(write("name 162 y 200\nname 2 z 201\n"), kBusy);
+	EXPECT_EQ(c->id().value, 162u);
+	EXPECT_STREQ(c->name, "x");
+	EXPECT_EQ(write("name 162 y 200"), 0);
+	EXPECT_EQ(write("name 2 z 201"), kBusy);
+	EXPECT_EQ(write("name 2 z"), 0) << "its ID stays";
+	work();
+	EXPECT_EQ(write("name 2 z 201"), 0);
+}
+
+// Neither the one that an administrator has given, nor the one that the container had before.
+TEST_F(Control, AnIdIsNotCountedThatWasGiven)
+{
+	start(ns(1));
+	EXPECT_EQ(write("name 1 web 3"), 0);
+	EXPECT_EQ(start(ns(2))->id().value, 2u);
+	EXPECT_EQ(write("name 3 web 60"), 0);
+	EXPECT_EQ(start(ns(3))->id().value, 4u);
+	EXPECT_EQ(write("name 4 x 5\nnonsense"), kInvalid);
+	EXPECT_EQ(start(ns(4))->id().value, 5u) << "nothing was given";
 }
 
 TEST_F(Control, ManyCommandsInAWrite)

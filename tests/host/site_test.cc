@@ -41,6 +41,35 @@ TEST_F(SiteTest, OnePlaceForAPair)
 	EXPECT_STREQ(sites.cache_name(sites[b]), "filp");
 }
 
+// Where the search for a place begins: site.h
+u32 place_of(u64 caller, CacheKey cache)
+{
+	const u32 hash = static_cast<u32>(caller) * BC_SITE_HASH ^ static_cast<u32>(cache.value);
+	return (hash >> BC_SITE_HASH_SHIFT & BC_SITE_MASK) >> BC_SITE_SHIFT;
+}
+
+TEST_F(SiteTest, TheSearchGoesOnAtTheBeginning)
+{
+	std::vector<SiteIndex> found;
+	for (u64 caller = kText; found.size() < 3; ++caller) {
+		if (place_of(caller, dentry_.cache_key()) == Sites::kPlaces - 1)
+			found.push_back(intern(caller, dentry_.cache_key()));
+	}
+	EXPECT_EQ(found[0].value, Sites::kPlaces - 1);
+	EXPECT_EQ(found[1].value, 1u) << "0 is none";
+	EXPECT_EQ(found[2].value, 2u);
+	EXPECT_EQ(health.of(Loss::sites_lost), 0);
+}
+
+TEST_F(SiteTest, ACallerThatNobodyKnowsIsOne)
+{
+	const SiteIndex a = intern(0, dentry_.cache_key());
+	EXPECT_TRUE(a);
+	EXPECT_EQ(intern(0, dentry_.cache_key()), a);
+	EXPECT_NE(intern(kText, dentry_.cache_key()), a);
+	EXPECT_EQ(sites.count(), 2u);
+}
+
 TEST_F(SiteTest, PageBacked)
 {
 	const SiteIndex a = intern(kText, CacheKey{16384});

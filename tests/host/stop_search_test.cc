@@ -218,6 +218,7 @@ TEST_F(Stop, OneWaitsForTheOthersSearch)
 	time_to(*two, State::held); // the newest first
 	EXPECT_EQ(host::searches(), 1u);
 	EXPECT_EQ(one->current(), State::settling);
+	work_for(400); // that round was a long one: the next goes on after as long a rest
 	EXPECT_EQ(waits(1), "search");
 	EXPECT_GE(time_to(*one, State::held), 1000u) << "a sixth of one CPU at most";
 	EXPECT_EQ(host::searches(), 2u);
@@ -235,6 +236,7 @@ TEST_F(Stop, WhoWaitsForASearchIsNotOvertaken)
 	stop(ns(1));
 	stop(ns(2));
 	time_to(*two, State::held);
+	work_for(2100);
 	EXPECT_EQ(waits(1), "search");
 	stop(ns(3)); // due before that, and newer
 	time_to(*one, State::held);

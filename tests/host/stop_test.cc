@@ -83,11 +83,11 @@ TEST_F(Stop, WaitsForTasksAndSaysForWhom)
 	EXPECT_EQ(waits(1), "tasks:3");
 	EXPECT_GT(round.next_ms, 0u);
 	EXPECT_LE(round.next_ms, 50u) << "tasks die fast as a rule";
-	tasks = {1, 1, 4711, 4700, "bad parent"};
+	tasks = {1, 4711, 4700, "bad parent"};
 	host::set_tasks(ns(1), tasks);
 	work_for(2000);
 	EXPECT_EQ(waits(1), "zombie:4711,parent:4700:bad\\040parent");
-	tasks = {1, 1, 2147483647, 2147483647, "fifteen letters"};
+	tasks = {1, 2147483647, 2147483647, "fifteen letters"};
 	host::set_tasks(ns(1), tasks);
 	work_for(2000);
 	EXPECT_EQ(waits(1), "zombie:2147483647,parent:2147483647:fifteen\\040letters");

@@ -163,6 +163,7 @@ void set_namespace(const void *ns) { this_thread.ns = ns; }
 void set_loads(bool loads) { this_thread.loads = loads; }
 
 void set_maple_retry(bool retry) { this_thread.maple_retry = retry; }
+void set_audit(bool audit) { this_thread.audit = audit; }
 void set_task(bool must_succeed, bool io_scope, bool page_fault)
 {
 	this_thread.must_succeed = must_succeed;
@@ -307,8 +308,14 @@ bool bc_wait_for_frees(bool batches)
 }
 
 bool bc_current_loads(void) { return this_thread.loads; }
-bool bc_in_page_fault(void) { return this_thread.page_fault; }
-bool bc_in_maple_retry(void) { return this_thread.maple_retry; }
+bc_u32 bc_must_have(void)
+{
+	bc_u32 must = 0;
+	must |= this_thread.page_fault ? BC_MUST_FAULT : 0;
+	must |= this_thread.maple_retry ? BC_MUST_MAPLE : 0;
+	must |= this_thread.audit ? BC_MUST_AUDIT : 0;
+	return must;
+}
 
 void bc_current_task(bc_s32 *host_pid, char *comm)
 {

@@ -21,6 +21,7 @@ void set_namespace(const void *ns); // what current_namespace() says in this thr
 // What the task of this thread is doing, for what a bound may refuse it.
 void set_task(bool must_succeed, bool io_scope, bool page_fault);
 void set_maple_retry(bool retry);
+void set_audit(bool audit);
 void set_loads(bool loads); // bc_loading() is the caller's
 unsigned long sections();   // nesting depth of this thread's PreemptOff sections
 unsigned long locks();	    // that this thread holds: one at most
@@ -89,8 +90,11 @@ struct Word {
 	bc_place place;
 };
 void set_words(std::vector<Word> words, bool complete = true);
-void set_search_ms(bc_u64 ms); // how long it takes
-unsigned long searches();      // how often they were looked for
+std::vector<bc_u32> overflows();  // what bc_log_overflow() was told
+void set_of_user(const void *ns); // somebody has made it in a user namespace of his own
+void set_holders_ms(bc_u64 ms);	  // how long it takes to look for them
+void set_search_ms(bc_u64 ms);	  // how long it takes
+unsigned long searches();	  // how often they were looked for
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
 void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <map>
+#include <set>
 
 namespace host
 {
@@ -18,6 +19,8 @@ struct World {
 	std::map<const void *, bc_tasks> tasks;
 	std::map<const void *, long> references;
 	std::map<const void *, bool> dead;
+	std::set<const void *> of_users;
+	std::vector<bc_u32> overflows;
 	std::map<const void *, bool> ending;
 	std::map<bc_s32, std::pair<std::string, std::string>> face;
 	bc_u64 totals[2] = {};
@@ -34,7 +37,7 @@ struct World {
 	std::vector<Word> words;
 	bool words_complete = true;
 	unsigned long searches = 0;
-	bc_u64 search_ms = 0;
+	bc_u64 search_ms = 0, holders_ms = 0;
 };
 Guarded<World> g_world;
 
@@ -137,6 +140,21 @@ void set_words(std::vector<Word> words, bool complete)
 	});
 }
 
+std::vector<bc_u32> overflows()
+{
+	return g_world.with([&](World &w) { return w.overflows; });
+}
+
+void set_of_user(const void *ns)
+{
+	g_world.with([&](World &w) { w.of_users.insert(ns); });
+}
+
+void set_holders_ms(bc_u64 ms)
+{
+	g_world.with([&](World &w) { w.holders_ms = ms; });
+}
+
 void set_search_ms(bc_u64 ms)
 {
 	g_world.with([&](World &w) { w.search_ms = ms; });
@@ -177,6 +195,11 @@ bc_u32 bc_pidns_inum(const void *ns) { return static_cast<bc_u32>(reinterpret_ca
 bool bc_pidns_alive(const void *ns)
 {
 	return g_world.with([&](World &w) { return !w.dead[ns]; });
+}
+
+bool bc_pidns_of_user(const void *ns)
+{
+	return g_world.with([&](World &w) { return w.of_users.contains(ns); });
 }
 
 bool bc_pidns_ending(const void *ns)
@@ -227,10 +250,13 @@ const char *bc_holders(bc_holder_found found, void *context)
 {
 	may_sleep(__func__);
 	std::vector<std::pair<bc_u64, bc_holder>> holders;
+	bc_u64 ms = 0;
 	const char *torn = g_world.with([&](World &w) {
 		holders = w.holders;
+		ms = w.holders_ms;
 		return w.holders_torn;
 	});
+	advance(ms);
 	for (const auto &[pointer, holder] : holders)
 		found(context, pointer, &holder);
 	return torn;
@@ -280,6 +306,11 @@ void bc_log_refused(bc_u32 id, const char *, bc_u64 refusals, const char *task, 
 {
 	may_sleep(__func__);
 	g_world.with([&](World &w) { w.refusals.push_back({id, refusals, task, resource, site}); });
+}
+
+void bc_log_overflow(bc_u32 rows)
+{
+	g_world.with([&](World &w) { w.overflows.push_back(rows); });
 }
 
 void bc_log_torn(bc_u32 id, const char *, const char *walk)

@@ -25,6 +25,7 @@ struct Thread {
 	bool must_succeed = false;
 	bool io_scope = false;
 	bool page_fault = false;
+	bool audit = false;
 	bool maple_retry = false;
 	bool loads = false;
 };

@@ -142,10 +142,12 @@ inline constexpr u32 kGfpReclaimable = BC_GFP_RECLAIMABLE;
 inline u32 current_flags() { return *reinterpret_cast<const volatile u32 *>(current_task() + BC_TASK_FLAGS); }
 // It frees memory, or is on its way out, and needs some for that.
 inline bool current_must_succeed() { return (current_flags() & BC_PF_MUST_SUCCEED) != 0; }
-// In a scope without IO or FS, or in a file system's transaction: btrfs marks its by the journal alone.
+// In a scope without IO or FS, or in a file system's transaction: btrfs marks its by the journal alone. A task may ask
+// for the first for its life and its children's, prctl(PR_SET_IO_FLUSHER): that is none (kernel/sys.c, 6.1 and 6.12).
 inline bool current_in_io_scope()
 {
-	return (current_flags() & BC_PF_IO_SCOPE) != 0 ||
+	const u32 flags = current_flags();
+	return (flags & BC_PF_NOFS) != 0 || (flags & BC_PF_IO_FLUSHER) == BC_PF_NOIO ||
 	       *reinterpret_cast<const void *const volatile *>(current_task() + BC_TASK_JOURNAL) != nullptr;
 }
 
