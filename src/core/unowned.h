@@ -43,6 +43,11 @@ inline constexpr Unowned kUnowned[] = {
     {"tracepoint_add_func", "the list of all who are called at a tracepoint, made anew by whoever comes or goes"},
     {"eventfs_set_attr", "whose a file of tracing's events is, once somebody has said so (6.12)"},
     {"alloc_retstack_tasklist", "function_graph's stacks, one for each task of the machine"},
+    {"aa_get_buffer", "AppArmor's buffers for paths, which it keeps for the next"},
+    {"alloc_iova", "a number on an IOMMU, which its domain keeps for the next request"},
+    {"alloc_iova_fast", "the same, where it is inlined"},
+    {"dma_pool_alloc",
+     "a page of a device's pool, which stays until that goes: whoever's request was the first (NVMe)"},
     {"debugfs_file_get", "debugfs counts the users of a file from its first opening until the file goes"},
 };
 

@@ -29,6 +29,9 @@
 #include <linux/ftrace.h>
 
 #include <linux/reciprocal_div.h>
+#if BC_KERNEL_6_12
+#include <linux/filelock.h> /* linux/fs.h of 6.1 */
+#endif
 
 /*
  * include/linux/slub_def.h of 6.1, mm/slab.h of 6.12: private there, so the part we need is written down once more; layout.c

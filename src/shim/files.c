@@ -7,6 +7,7 @@
 #include <linux/fsnotify_backend.h>
 #include <linux/magic.h>
 #include <linux/net.h>
+#include <linux/pipe_fs_i.h>
 #include <net/sock.h>
 
 #include "keeper.h"
@@ -59,6 +60,45 @@ static void watch_keeps(struct keeper *keeper, const struct file *file)
 #endif
 }
 
+/* Whom it tells by SIGIO: fcntl(F_SETOWN). */
+static void owner_keeps(struct keeper *keeper, const struct file *file)
+{
+	const struct fown_struct *owner;
+	const struct pid *pid;
+
+#if BC_KERNEL_6_12
+	if (!GET(owner, &file->f_owner) || !owner)
+		return;
+	keeps(keeper, owner);
+#else
+	owner = &file->f_owner;
+#endif
+	if (GET(pid, &owner->pid))
+		keeps(keeper, pid);
+}
+
+/* flock() and fcntl(F_OFD_SETLK) of somebody who shares the open file stay until it is closed. */
+static void locks_keep(struct keeper *keeper, const struct inode *inode)
+{
+	const struct file_lock_context *locks;
+
+	if (!GET(locks, &inode->i_flctx) || !locks)
+		return;
+	list_walked(keeper, "flock", &locks->flc_flock);
+	list_walked(keeper, "flock", &locks->flc_posix);
+	list_walked(keeper, "flock", &locks->flc_lease);
+}
+
+/* Its ring is another where somebody wanted a larger one: fcntl(F_SETPIPE_SZ). */
+static void pipe_keeps(struct keeper *keeper, const struct pipe_inode_info *pipe)
+{
+	const struct pipe_buffer *ring;
+
+	keeps(keeper, pipe);
+	if (pipe && GET(ring, &pipe->bufs))
+		keeps(keeper, ring);
+}
+
 void file_keeps(struct keeper *keeper, const struct file *file)
 {
 	const struct inode *inode;
@@ -75,6 +115,7 @@ void file_keeps(struct keeper *keeper, const struct file *file)
 	}
 	if (GET(cred, &file->f_cred))
 		cred_keeps(keeper, cred);
+	owner_keeps(keeper, file);
 	if (!GET(inode, &file->f_inode))
 		return;
 	keeps(keeper, inode);
@@ -105,10 +146,11 @@ void bc_file_refers(const struct file *file, const void **last_ipc_ns, struct ke
 	watch_keeps(keeper, file);
 	if (!inode)
 		return;
+	locks_keep(keeper, inode);
 	if (S_ISSOCK(inode->i_mode) && inode->i_sb->s_magic == SOCKFS_MAGIC) {
 		socket_keeps(keeper, SOCKET_I((struct inode *)inode));
 	} else if (S_ISFIFO(inode->i_mode)) {
-		keeps(keeper, READ_ONCE(inode->i_pipe));
+		pipe_keeps(keeper, READ_ONCE(inode->i_pipe));
 	} else if (inode->i_sb->s_magic == PROC_SUPER_MAGIC) {
 		void *const *word = (void *const *)inode - PROC_INODE_WORDS;
 		void *pointer;

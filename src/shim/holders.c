@@ -144,7 +144,8 @@ static void mappings_refer(struct search *search, struct task_struct *task)
 		page_tables_keep(&search->keeper, mm);
 		mmap_read_unlock(mm);
 	}
-	mmput(mm);
+	/* The last would wait for the process's I/O (exit_aio()), with bc_mutex. */
+	mmput_async(mm);
 }
 
 static void task_refers(struct search *search, struct task_struct *task)
@@ -248,6 +249,7 @@ const char *bc_holders(bc_holder_found found, void *context)
 	const char *torn;
 	int nr = 1;
 
+	bc_keyrings_begin(&search.keyrings);
 	bc_netns_begin(&search.nets);
 	while ((task = next_task_from(&nr))) {
 		task_refers(&search, task);
@@ -260,6 +262,7 @@ const char *bc_holders(bc_holder_found found, void *context)
 		cond_resched();
 	}
 	bc_netns_end(&search.nets);
+	bc_keyrings_end(&search.keyrings);
 	torn = bc_keepers(found, context);
 	return search.keeper.torn ? search.keeper.torn : torn;
 }

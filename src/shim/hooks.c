@@ -4,6 +4,7 @@
  */
 #include <linux/delay.h>
 #include <linux/ftrace.h>
+#include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
@@ -178,13 +179,37 @@ int bc_direct_detach(struct bc_direct *direct)
 	return ret;
 }
 
+static unsigned long no_direct(unsigned long site)
+{
+	return 0;
+}
+DEFINE_STATIC_CALL(bc_find_rec_direct, no_direct);
+
+/* A BPF program's trampoline has a symbol, too. Who changes where the function goes has none there that could be asked for. */
+static void say_who(const struct bc_hook *hook)
+{
+	unsigned long find = bc_lookup("ftrace_find_rec_direct"), owner;
+	char name[KSYM_SYMBOL_LEN];
+
+	if (find)
+		static_call_update(bc_find_rec_direct, (void *)find);
+	owner = static_call(bc_find_rec_direct)(hook->direct.site);
+	if (owner) {
+		bc_symbol(owner, name, sizeof(name));
+		pr_err("%s: another direct user of ftrace is there already: %s. It is a BPF program of type fentry, fexit or fmod_ret, or another module: see bpftool prog, lsmod. Only one fits\n",
+		       hook->name, name);
+	} else {
+		pr_err("%s: another direct user of ftrace is there already: a livepatch, see /sys/kernel/livepatch, or a kprobe that leads elsewhere, see /sys/kernel/debug/kprobes/list. Only one fits\n",
+		       hook->name);
+	}
+}
+
 static int attach(struct bc_hook *hook)
 {
 	int ret = bc_direct_attach(&hook->direct, bc_core_is_flat() ? hook->flat : hook->chunks);
 
 	if (ret == -EBUSY)
-		pr_err("%s: another direct user of ftrace is there already. It is a BPF program of type fentry, fexit or fmod_ret, a livepatch or another module: see /sys/kernel/tracing/enabled_functions (flags D or I), and bpftool prog. Only one fits\n",
-		       hook->name);
+		say_who(hook);
 	else if (ret)
 		pr_err("%s: hook refused (%d)\n", hook->name, ret);
 	if (ret)

@@ -110,7 +110,7 @@ void bc_file_refers(const struct file *file, const void **last_ipc_ns, struct ke
 
 /* clones.c; of one that is held */
 void bc_clones_init(void);
-void clone_keeps(struct keeper *keeper, const struct task_struct *task);
+void clone_keeps(struct keeper *keeper, struct task_struct *task);
 
 /* sockets.c; of an open one, likewise */
 void socket_keeps(struct keeper *keeper, const struct socket *socket);
@@ -140,11 +140,14 @@ void bc_terminals_init(void);
 void terminals_keep(struct keeper *keeper);
 void bc_terminal_refers(const struct file *file, struct keeper *keeper);
 
-/* keyrings.c: what a living task's keyrings have, and its user namespace's; the credentials are held */
-struct bc_keyrings { /* whose were looked at last */
-	const void *process, *session, *user_ns;
+/* keyrings.c: what a living task's keyrings have, and its user namespace's, but for those that this search has looked at; the credentials are held */
+struct bc_keyrings {
+	struct xarray seen, in_order;
+	unsigned long met, walked; /* of those in order */
 };
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper);
+void bc_keyrings_begin(struct bc_keyrings *search);
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *search, struct keeper *keeper);
+void bc_keyrings_end(struct bc_keyrings *search);
 
 /* ipc.c: the first one's, which is there for ever; another's, but for the one that was looked at last; of a file that is held */
 #if defined(CONFIG_SYSVIPC) || defined(CONFIG_POSIX_MQUEUE)

@@ -17,10 +17,29 @@
 
 #ifdef CONFIG_KEYS
 
-#define MOST_DEPTH 8 /* of keyrings in keyrings; the kernel links them no deeper than 6: security/keys/keyring.c */
 #define TAGS 3UL
 
-static bool key_refers(struct keeper *keeper, const struct key *key, int depth);
+/*
+ * Keyrings lie in keyrings, one in as many as somebody likes: KEYCTL_LINK asks how deep it gets (security/keys/keyring.c), add_key() of a new
+ * one does not. So each that is met is put down once, and walked when its turn comes.
+ */
+static bool key_refers(struct keeper *keeper, struct bc_keyrings *search, const struct key *key)
+{
+	const struct key_type *type;
+	int error;
+
+	keeps(keeper, key);
+	if (!GET(type, &key->type))
+		return false;
+	if (type != &key_type_keyring)
+		return true;
+	error = xa_insert(&search->seen, (unsigned long)key / sizeof(key), xa_mk_value(search->met), GFP_KERNEL | __GFP_NOWARN);
+	if (error)
+		return error == -EBUSY;
+	error = xa_err(xa_store(&search->in_order, search->met, (void *)key, GFP_KERNEL | __GFP_NOWARN));
+	search->met += !error;
+	return !error;
+}
 
 static const void *untagged(const struct assoc_array_ptr *tagged)
 {
@@ -59,7 +78,7 @@ static bool climb(const struct assoc_array_ptr **meta, int *slot)
 	return !*meta || (assoc_array_ptr_is_meta(*meta) && *slot > 0);
 }
 
-static bool tree_refers(struct keeper *keeper, const struct assoc_array_ptr *root, int depth)
+static bool tree_refers(struct keeper *keeper, struct bc_keyrings *search, const struct assoc_array_ptr *root)
 {
 	const struct assoc_array_ptr *at = root, *next;
 	int slot = 0;
@@ -78,7 +97,7 @@ static bool tree_refers(struct keeper *keeper, const struct assoc_array_ptr *roo
 			at = next;
 			slot = 0;
 		} else {
-			if (next && !key_refers(keeper, untagged(next), depth))
+			if (next && !key_refers(keeper, search, untagged(next)))
 				return false;
 			slot++;
 		}
@@ -86,53 +105,66 @@ static bool tree_refers(struct keeper *keeper, const struct assoc_array_ptr *roo
 	return true;
 }
 
-static bool key_refers(struct keeper *keeper, const struct key *key, int depth)
+static bool keyring_refers(struct keeper *keeper, struct bc_keyrings *search, const struct key *keyring)
 {
 	const struct assoc_array_ptr *root;
-	const struct key_type *type;
 
-	keeps(keeper, key);
-	if (!GET(type, &key->type))
-		return false;
-	if (type != &key_type_keyring)
-		return true;
-	if (!GET(root, &key->keys.root))
-		return false;
-	return !root || (assoc_array_ptr_is_meta(root) && depth < MOST_DEPTH && tree_refers(keeper, root, depth + 1));
+	return GET(root, &keyring->keys.root) && (!root || (assoc_array_ptr_is_meta(root) && tree_refers(keeper, search, root)));
 }
 
-static void keyring_refers(struct keeper *keeper, const struct key *key)
+/* Found by whoever has `keyring`: the walk goes on where the last one ended. */
+static void keyrings_refer(struct keeper *keeper, struct bc_keyrings *search, const struct key *keyring)
 {
+	const struct key *next;
+
 	keeper->steps = 0;
-	if (key)
-		walked(keeper, "keyring", key_refers(keeper, key, 0));
+	if (!keyring || !walked(keeper, "keyring", key_refers(keeper, search, keyring)))
+		return;
+	for (; search->walked < search->met; search->walked++) {
+		next = xa_load(&search->in_order, search->walked);
+		if (!walked(keeper, "keyring", keyring_refers(keeper, search, next)))
+			search->walked = search->met - 1;
+	}
 }
 
-/* Those that many tasks share are not walked again where the task before had the same. */
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
+void bc_keyrings_begin(struct bc_keyrings *search)
+{
+	*search = (struct bc_keyrings){};
+	xa_init(&search->seen);
+	xa_init(&search->in_order);
+}
+
+void bc_keyrings_end(struct bc_keyrings *search)
+{
+	xa_destroy(&search->seen);
+	xa_destroy(&search->in_order);
+}
+
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *search, struct keeper *keeper)
 {
 	const struct user_namespace *user_ns = cred->user_ns;
 
-	keyring_refers(keeper, cred->thread_keyring);
-	keyring_refers(keeper, cred->request_key_auth);
-	if (cred->process_keyring != last->process)
-		keyring_refers(keeper, cred->process_keyring);
-	if (cred->session_keyring != last->session)
-		keyring_refers(keeper, cred->session_keyring);
-	last->process = cred->process_keyring;
-	last->session = cred->session_keyring;
-	if (user_ns == last->user_ns)
-		return;
-	last->user_ns = user_ns;
-	keyring_refers(keeper, READ_ONCE(user_ns->user_keyring_register));
+	keyrings_refer(keeper, search, cred->thread_keyring);
+	keyrings_refer(keeper, search, cred->request_key_auth);
+	keyrings_refer(keeper, search, cred->process_keyring);
+	keyrings_refer(keeper, search, cred->session_keyring);
+	keyrings_refer(keeper, search, READ_ONCE(user_ns->user_keyring_register));
 #ifdef CONFIG_PERSISTENT_KEYRINGS
-	keyring_refers(keeper, READ_ONCE(user_ns->persistent_keyring_register));
+	keyrings_refer(keeper, search, READ_ONCE(user_ns->persistent_keyring_register));
 #endif
 }
 
 #else
 
-void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *last, struct keeper *keeper)
+void bc_keyrings_begin(struct bc_keyrings *search)
+{
+}
+
+void bc_keyrings_end(struct bc_keyrings *search)
+{
+}
+
+void bc_keyrings_refer(const struct cred *cred, struct bc_keyrings *search, struct keeper *keeper)
 {
 }
 

@@ -9,7 +9,8 @@
 #include "probe.h"
 
 /*
- * References of a dentry that are not its children's; -1 where it cannot be read. A cached child holds its parent.
+ * References of a dentry that are not its children's; -1 where it cannot be read. A cached child holds its parent. Of one with more children
+ * than can be looked at nothing is known to be another's: no stranger is made of those that were not counted.
  */
 static long dentry_extra(const struct dentry *dentry)
 {
@@ -46,7 +47,7 @@ static long dentry_extra(const struct dentry *dentry)
 		}
 	}
 #endif
-	return count - children > 0 ? count - children : 0;
+	return children < MOST_STEPS && count > children ? count - children : 0;
 }
 
 /*
@@ -152,7 +153,7 @@ static bool probe_inode(const char *object, u32 size, struct bc_probed *out)
 			return false;
 	}
 	/* each alias holds one */
-	extra = atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
+	extra = aliases < MOST_STEPS && atomic_read(&count) > aliases ? atomic_read(&count) - aliases : 0;
 	if (!GET(sb, &inode->i_sb))
 		return false;
 	if (atomic_read(&count) > 0 && cached_nowhere(sb)) {

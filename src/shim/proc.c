@@ -13,6 +13,7 @@
 #include <linux/pid_namespace.h>
 #include <linux/proc_fs.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -29,15 +30,22 @@ static bool is_administrator(void)
 	return task_active_pid_ns(current) == &init_pid_ns && capable(CAP_SYS_ADMIN);
 }
 
+/*
+ * A container's root reads its own rows, and what a text takes is charged to him. At his limit that would wait for what RCU still has, twice,
+ * while everybody waits for the mutex: so it is not refused. He gets no more than his rows' length beyond it, for a file that is charged, too.
+ */
 static int open_text(struct file *file, enum bc_file what, u32 id)
 {
 	struct bc_text *text = kzalloc(sizeof(*text), GFP_KERNEL);
+	unsigned int scope;
 	int ret;
 
 	if (!text)
 		return -ENOMEM;
 	mutex_lock(&bc_mutex);
+	scope = memalloc_nofs_save();
 	ret = bc_render(what, id, text);
+	memalloc_nofs_restore(scope);
 	mutex_unlock(&bc_mutex);
 	if (ret) {
 		kfree(text);
@@ -177,16 +185,6 @@ static const struct proc_ops control_ops = {
 
 /* ---- a container's folder */
 
-struct face {
-	struct list_head list;
-	u32 id;
-	struct proc_dir_entry *dir;
-	bool going;
-};
-
-static LIST_HEAD(faces);
-static DEFINE_MUTEX(faces_mutex);
-
 static const struct {
 	const char *name;
 	enum bc_file file;
@@ -199,6 +197,17 @@ static const struct {
 	{ "refusals", BC_FILE_REFUSALS, 0400, &entry_ops },
 	{ "references", BC_FILE_REFERENCES, 0400, &entry_ops },
 };
+
+struct face {
+	struct list_head list;
+	u32 id;
+	struct proc_dir_entry *dir;
+	bool going;
+	bool there[ARRAY_SIZE(face_files)];
+};
+
+static LIST_HEAD(faces);
+static DEFINE_MUTEX(faces_mutex);
 
 static struct face *find_face(u32 id)
 {
@@ -221,6 +230,39 @@ static bool is_taken(u32 id)
 	return taken;
 }
 
+static struct face *make_face(u32 id)
+{
+	struct face *face = kzalloc(sizeof(*face), GFP_KERNEL);
+	char name[16];
+
+	if (!face)
+		return NULL;
+	snprintf(name, sizeof(name), "%u", id);
+	face->id = id;
+	face->dir = proc_mkdir_mode(name, 0500, root);
+	if (!face->dir) {
+		kfree(face);
+		return NULL;
+	}
+	list_add(&face->list, &faces);
+	return face;
+}
+
+/* What it lacks. True: nothing any more. A file for which there is no memory comes when it is asked for again. */
+static bool fill(struct face *face)
+{
+	bool whole = true;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(face_files); i++) {
+		if (!face->there[i])
+			face->there[i] = proc_create_data(face_files[i].name, face_files[i].mode, face->dir, face_files[i].ops,
+							  ENTRY(face_files[i].file, face->id));
+		whole = whole && face->there[i];
+	}
+	return whole;
+}
+
 /*
  * Whoever asks for one may be late: its container has been evicted since, and bc_face_remove() has found nothing. And whoever has one
  * removed may be late: the ID has been given to another since, or the same again. Both look, with faces_mutex, at who has the ID by then.
@@ -228,32 +270,16 @@ static bool is_taken(u32 id)
 bool bc_face_add(u32 id)
 {
 	struct face *face;
-	char name[16];
-	bool done = false;
-	int i;
+	bool done;
 
 	mutex_lock(&faces_mutex);
 	face = find_face(id);
-	if (face || !root || !is_taken(id)) {
-		done = !face || !face->going;
-		goto out;
+	if (!face && (!root || !is_taken(id))) {
+		done = true;
+	} else {
+		face = face ?: make_face(id);
+		done = face && !face->going && fill(face);
 	}
-	face = kzalloc(sizeof(*face), GFP_KERNEL);
-	if (!face)
-		goto out;
-	snprintf(name, sizeof(name), "%u", id);
-	face->id = id;
-	face->dir = proc_mkdir_mode(name, 0500, root);
-	if (!face->dir) {
-		kfree(face);
-		goto out;
-	}
-	for (i = 0; i < ARRAY_SIZE(face_files); i++)
-		proc_create_data(face_files[i].name, face_files[i].mode, face->dir, face_files[i].ops,
-				 ENTRY(face_files[i].file, id));
-	list_add(&face->list, &faces);
-	done = true;
-out:
 	mutex_unlock(&faces_mutex);
 	return done;
 }

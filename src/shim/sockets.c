@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an open socket has: its peer, what it was sent and nobody has read, connections that nobody has accepted.
+ * What an open socket has: its peer, its group, what it was sent and nobody has read, connections that nobody has accepted.
  */
 #include <linux/net.h>
 #include <linux/skbuff.h>
@@ -22,6 +22,8 @@ static struct sock *sock_keeps(struct keeper *keeper, struct sock *sk)
 	if (GET(pointer, &sk->sk_peer_pid))
 		keeps(keeper, pointer);
 	if (GET(pointer, &sk->sk_peer_cred))
+		keeps(keeper, pointer);
+	if (GET(pointer, &sk->sk_reuseport_cb)) /* made by the first of those that share a port */
 		keeps(keeper, pointer);
 	if (!GET(family, &sk->sk_family) || family != AF_UNIX)
 		return NULL;
