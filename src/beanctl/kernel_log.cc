@@ -17,6 +17,9 @@ bool is_kernel_report(const std::string &line)
 	// warn_mandlock()).
 	if (line.find("WARNING: The mand mount option") != std::string::npos)
 		return false;
+	// Our own, which has the names of whoever was refused something.
+	if (line.find("beancounter: container ") != std::string::npos)
+		return false;
 	for (const char *report : {"WARNING: ", "BUG: ", "kernel BUG at", "Oops", "general protection fault",
 				   "KASAN: ", "KFENCE: ", "UBSAN: ", "refcount_t: ", "list_add corruption",
 				   "list_del corruption", "suspicious RCU usage", "INFO: task ", "detected stall",

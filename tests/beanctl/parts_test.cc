@@ -358,6 +358,9 @@ TEST(KernelLog, ReportsAndOtherLines)
 	EXPECT_TRUE(is_kernel_report("BUG: kernel NULL pointer dereference, address: 0"));
 	EXPECT_TRUE(is_kernel_report("Oops: 0000 [#1] PREEMPT SMP"));
 	EXPECT_FALSE(is_kernel_report("beancounter: 9 hooks in place"));
+	EXPECT_FALSE(
+	    is_kernel_report("beancounter: container 7: 3 charges refused; last numfile of BUG: x[12] at f+0x1"))
+	    << "anyone may call himself so";
 	EXPECT_FALSE(is_kernel_report("systemd[1]: DEBUG: x"));
 	EXPECT_FALSE(is_kernel_report("=====\nWARNING: The mand mount option has been deprecated and"));
 }

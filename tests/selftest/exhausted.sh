@@ -34,8 +34,9 @@ no_row='^beanctl: the module has no container of its own for the pid namespace o
 
 # Two have rows of their own, all others share one.
 too_many() {
-	local sleepers=() status=0 answer=0
+	local sleepers=() status=0 answer=0 mark
 	again max_containers=2 || return
+	mark_log
 	for _ in 1 2 3 4; do sleeper || return; done
 	expect "containers with a row" 2 "$(health containers)" || status=1
 	[ "$(health containers_lost)" -ge 2 ] || fail "containers_lost is $(health containers_lost)" || status=1
@@ -45,6 +46,7 @@ too_many() {
 	cat "$out"
 	expect "beanctl's status: no verdict" 4 "$answer" || status=1
 	expect_match "what it says" "$no_row" "$(cat "$out")" || status=1
+	poll 60 log_says "$mark" 'beancounter: no row for one more container beside 2: .*overflow' || fail "the log does not say so" || status=1
 	end_sleepers
 	poll 60 overflow_is_empty || fail "left in overflow:" "$(grep -w overflow "$proc/containers" /proc/user_beancounters)" || status=1
 	return "$status"
@@ -144,17 +146,43 @@ time.sleep(1000)' || return
 	return "$status"
 }
 
+# A place in the table is a call site's for as long as its cache lives, whatever else that was called.
+name_goes() {
+	local status=0
+	again && load_test_module alias_cache || return
+	if [ ! -L /sys/kernel/slab/selftest_first ] ||
+		[ "$(readlink /sys/kernel/slab/selftest_first)" != "$(readlink /sys/kernel/slab/selftest_second)" ]; then
+		unload_test_module alias_cache
+		skip "this kernel does not merge caches"
+		return
+	fi
+	rm -f /tmp/exhausted-in
+	mkfifo /tmp/exhausted-in && exec 6<>/tmp/exhausted-in || return
+	start_container --in /tmp/exhausted-in -- sh -c 'echo 10 >/proc/alias_cache; read -r word; echo 10 >/proc/alias_cache; exec sleep 1000' || return
+	poll 60 taken_are 10 || fail "ten objects are not there" || status=1
+	echo 0 >/proc/alias_cache
+	echo on >&6
+	poll 60 taken_are 20 || fail "they are counted at another place:" "$(grep alias_write "$proc/$CONTAINER_ID/objects")" || status=1
+	kill_container
+	exec 6>&-
+	unload_test_module alias_cache
+	return "$status"
+}
+taken_are() { [ "$(awk '/ alias_write\+/ { print $1 }' "$proc/$CONTAINER_ID/objects" | paste -sd ' ')" = "$1" ]; }
+
 whole_again() { again && still_counts; }
 
 need_module
 need_programs
 need_test_module many_sites
+need_test_module alias_cache
 command -v beanctl >/dev/null || ktap_skip_all "beanctl is not on PATH; make build/beanctl"
 warm_up # what the row `overflow` is the first to look at would stay there
-ktap_plan 5
+ktap_plan 6
 ktap_test "too many containers: one row for the rest, counted, no verdict" too_many
 ktap_test "no memory for the ledger: missed, counted, no verdict" ledger_full
 ktap_test "no place for a call site: missed, counted, no verdict" sites_full
 ktap_test "no place for a user: counted, and the verdict is still one" references_full
+ktap_test "a merged cache loses one of its names: its call sites keep their places" name_goes
 ktap_test "loaded again: whole" whole_again
 ktap_end

@@ -5,6 +5,7 @@
 # held in his clone() for long, and an ID may be given back before the folder of its last owner is gone.
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
+. ./leaks.sh
 
 number=${FACES:-20} # of renamings there and back
 freezer=/tmp/freezer # of cgroup v1
@@ -91,13 +92,56 @@ unloads() {
 	still_counts
 }
 
+has_come() { [ "$(cat /sys/module/refuse_call/parameters/waiting)" = 1 ]; }
+
+# insmod is held at a step that fails, when clone()s are looked at already, and meanwhile somebody makes a container.
+insmod_fails() { # which of its return probes is refused
+	local insmod status=0
+	unloaded && load_test_module refuse_call function=register_kretprobe comm=insmod "nth=$1" || return
+	insmod "$BEANCOUNTER_MODULE" &
+	insmod=$!
+	poll 60 has_come && hold && poll 60 test -e "$proc/containers" || fail "insmod does not come so far" || status=1
+	echo 1 >/sys/module/refuse_call/parameters/go
+	wait "$insmod" && fail "insmod worked" && status=1
+	expect "calls refused" 1 "$(cat /sys/module/refuse_call/parameters/refused)" && unload_test_module refuse_call || status=1
+	[ ! -e /sys/module/beancounter ] && [ ! -e "$proc" ] || fail "insmod has left something behind" || status=1
+	kill -KILL "$child" && comes_back || status=1
+	insmod "$BEANCOUNTER_MODULE" && still_counts && return "$status"
+}
+
+has_planted() { [ "$(cat /sys/module/plant_stack/parameters/waiting)" = 1 ]; }
+
+# Somebody sleeps with what an old clone() has left on his stack, the lost pid's address among it.
+his_no_more() {
+	local init sleeper status=0
+	load_test_module extra_get at=alloc_pid ret=1 offset=0 width=4 times=1 comm=unshare && start_container -- sleep 100000 || return
+	expect "references taken" 1 "$(cat /sys/module/extra_get/parameters/taken)" || status=1
+	unload_test_module extra_get
+	init=$(container_column "$CONTAINER_ID" init)
+	load_test_module plant_stack || return
+	echo "$init" >/proc/plant_stack &
+	sleeper=$!
+	poll 60 has_planted && kill_container && wait_verdict "$CONTAINER_ID" &&
+		expect_leak "$CONTAINER_ID" 1 "$(slab_size pid_2)" alloc_pid || status=1
+	echo 1 >/sys/module/plant_stack/parameters/go
+	wait "$sleeper" || status=1
+	unload_test_module plant_stack
+	return "$status"
+}
+
 need_module
 need_programs
+need_test_module extra_get
+need_test_module plant_stack
+need_test_module refuse_call
 [ -e "${BEANCOUNTER_MODULE-}" ] || ktap_skip_all "BEANCOUNTER_MODULE is not the path of the module"
-ktap_plan 5
+ktap_plan 8
 ktap_test "a maker who is held at his clone(): the worker makes the folder" by_the_worker
 ktap_test "who is frozen there beyond the container's end has its pid, by name" his
+ktap_test "who has come back has it no more: what a clone() has left on a stack says nothing" his_no_more
 ktap_test "who comes back after the container has been forgotten: no folder" for_nobody
 ktap_test "renamed there and back $number times: it has its folder" renamed_there_and_back
 ktap_test "the module is unloaded while a maker is held" unloads
+ktap_test "insmod fails while a maker is held, at the probe of events" insmod_fails 1
+ktap_test "insmod fails while a maker is held, at one of references" insmod_fails 3
 ktap_end

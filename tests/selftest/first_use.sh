@@ -37,6 +37,17 @@ journal() {
 	expect_excused ext4-journal
 }
 
+# More names in one directory than a look at it counts: the rest are its children, too, and nobody else's.
+many_names() {
+	[ -d "$folder/ext4/lost+found" ] || skip "no ext4" || return
+	mkdir "$folder/ext4/many" && (cd "$folder/ext4/many" && seq 5000 | xargs touch) && umount "$folder/ext4" &&
+		mount -o loop "$folder/tmpfs/disk" "$folder/ext4" || return
+	# shellcheck disable=SC2016
+	run_container -- sh -c 'ls -l "$0" >/dev/null' "$folder/ext4/many" || return
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean || return
+	expect_nothing_held "$CONTAINER_ID"
+}
+
 # An ACL, extended attributes and a policy, of a file of the host's.
 attributes() {
 	local status=0
@@ -200,9 +211,10 @@ need_module
 need_programs
 command -v python3 >/dev/null || ktap_skip_all "no python3"
 warm_up
-ktap_plan 11
+ktap_plan 12
 ktap_test "tracing's buffer" traced
 ktap_test "ext4's journal: an inode that the host has cached" journal
+ktap_test "a directory of 5000 names" many_names
 ktap_test "an ACL and attributes of the host's file" attributes
 ktap_test "what a file is watched by" connector
 ktap_test "a file of sysfs that is open" open_node

@@ -31,7 +31,7 @@ refused_when_late() {
 		rmmod beancounter
 	fi
 	unload_test_module direct_user
-	log_says "$mark" 'kfree: another direct user' || fail "the log does not say which function and why:" \
+	log_says "$mark" 'kfree: another direct user of ftrace is there already: .*\[direct_user\]' || fail "the log does not say which function and why:" \
 		"$(log_since "$mark")" || status=1
 	insmod "$module" || return
 	[ "$status" -eq 0 ] || return

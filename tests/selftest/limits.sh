@@ -425,13 +425,28 @@ server_limited() {
 	tell server free accept 9 && tell server free connect 9 && expect_held numtcpsock 1 && end_clean server
 }
 
+# Who frees memory by his I/O may ask not to be sent to do I/O for it, for his life. It is no way out of a limit.
+io_flusher() {
+	command -v beanctl >/dev/null || skip "beanctl is not on PATH" || return
+	expect_match "opened, and the error" '^[1-4][0-9] ENOMEM$' "$(beanctl run --limit numfile=50:50 -- python3 -c 'import ctypes, errno, os
+opened = 0
+try:
+    os.close(os.open("/dev/null", os.O_RDONLY))
+    assert ctypes.CDLL(None).prctl(57, 1, 0, 0, 0) == 0 # PR_SET_IO_FLUSHER
+    while opened < 200:
+        os.open("/dev/null", os.O_RDONLY)
+        opened += 1
+except OSError as error:
+    print(opened, errno.errorcode[error.errno])')"
+}
+
 need_module
 need_programs
 warm_up
 start_talker probe -- "$programs/limit_probe" || exit 1
 id=${talk_id[probe]}
 
-ktap_plan 34
+ktap_plan 35
 talk_test "what may be written" good_writes
 talk_test "every resource that is charged can be limited" every_resource
 talk_test "a barrier above the limit is refused" barrier_above_limit
@@ -465,5 +480,6 @@ talk_test "a server's connections count, with itself" server_counts server --net
 talk_test "a server's connections count, with another container" server_counts client
 talk_test "a server's connections count, with the host" server_counts host
 talk_test "a server's connections are limited" server_limited
+talk_test "who does I/O to free memory has his limit" io_flusher
 talk_test "nothing was missed" expect_healthy
 ktap_end

@@ -83,12 +83,35 @@ file_system() { # type, its tools
 	return "$status"
 }
 
+# With quotas btrfs asks for a word by GFP_ATOMIC and does not go on without. Far above its limit, slack and all, a container gets it.
+quotas() {
+	local status=0
+	need_tools mkfs.btrfs btrfs || return
+	{ modprobe -q loop && modprobe -q btrfs; } || skip "the kernel has no loop devices, or no btrfs" || return
+	make_disk btrfs && btrfs quota enable "$disks/btrfs" || fail "no btrfs to test with" || return
+	mkfifo "$talk_folder/quotas" && exec 6<>"$talk_folder/quotas" || return
+	start_container --in "$talk_folder/quotas" --out "$talk_folder/said" -- "$programs/dirty_pages" "$disks/btrfs/file" 1000 || return
+	poll 60 grep -q ready "$talk_folder/said" || fail "nothing is written" || status=1
+	id=$CONTAINER_ID
+	echo 1 >/proc/sys/vm/drop_caches
+	set_limits "$id" "kmemsize 1 1" && echo on >&6
+	poll 60 grep -q 'done' "$talk_folder/said" || fail "it does not come to its end" || status=1
+	exec 6>&-
+	cat "$talk_folder/said"
+	echo "forced: $(kmemsize forced), failcnt $(kmemsize failcnt)"
+	end_container || status=1
+	umount "$disks/btrfs" && check_disk btrfs || status=1
+	umount "$disks/tmpfs" || status=1
+	return "$status"
+}
+
 need_module
 need_programs
 warm_up
-ktap_plan 4
+ktap_plan 5
 talk_test "ext4 stays whole" file_system ext4 mkfs.ext4 e2fsck
 talk_test "xfs stays whole" file_system xfs mkfs.xfs xfs_repair
 talk_test "btrfs stays whole" file_system btrfs mkfs.btrfs btrfs
+talk_test "btrfs with quotas: what it cannot bear to miss is not refused" quotas
 ktap_test "nothing was missed" expect_healthy
 ktap_end

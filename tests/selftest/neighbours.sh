@@ -209,7 +209,7 @@ mount_debugfs
 ktap_plan 9
 ktap_test "a BPF fentry program that comes later is refused" later_fentry
 ktap_test "an earlier BPF fentry program: not loaded, and the log says which function" \
-	beside fentry "beancounter: $allocation: another direct user of ftrace .*bpftool prog"
+	beside fentry "beancounter: $allocation: another direct user of ftrace is there already: bpf_trampoline_.*bpftool prog"
 ktap_test "a livepatch that comes later is refused" later_livepatch
 ktap_test "an earlier livepatch: not loaded, and the log says which function" \
 	beside livepatch "beancounter: kmem_cache_free_bulk: .*livepatch"

@@ -5,6 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 . ./leaks.sh
+. ./holding.sh
 
 moved() { cat "/sys/module/move_chunk/parameters/$1"; }
 is_torn() { [ "$(moved moved)" -ge "$1" ]; }
@@ -25,11 +26,30 @@ per_cpu_chunk() {
 	expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost
 }
 
+# A user's own, each in the one before, deeper than KEYCTL_LINK looks, and all in his session's: nobody's leak is excused by that.
+deep_keyrings() {
+	local status=0
+	hold 'import ctypes
+call = ctypes.CDLL(None, use_errno=True).syscall
+assert call(250, 1, b"deep") > 0 # KEYCTL_JOIN_SESSION_KEYRING
+last = -3 # the session keyring
+for i in range(100):
+    ring = call(248, b"keyring", b"deep%d" % i, None, 0, -3) # add_key()
+    assert ring > 0 and call(250, 8, ring, last) == 0, ctypes.get_errno() # KEYCTL_LINK
+    last = ring
+have(os.open("/dev/null", os.O_RDONLY))' || return
+	run_container -- sh -c 'echo 100 >/proc/leak_one' || status=1
+	wait_verdict "$CONTAINER_ID" && expect_leak "$CONTAINER_ID" 1 "$(slab_size kmalloc-128)" leak_one_lost || status=1
+	let_go
+	return "$status"
+}
+
 need_module
 need_test_module move_chunk
 need_loaded leak_one
 warm_up
-ktap_plan 1
+ktap_plan 2
 ktap_test "a chunk of per-CPU memory that is moved to another slot each time: no verdict, and then the right one" per_cpu_chunk
+ktap_test "a hundred keyrings, one in the other: the right one" deep_keyrings
 unload_test_module leak_one
 ktap_end

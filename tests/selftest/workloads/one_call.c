@@ -3,7 +3,7 @@
  * One thing that a program asks of the kernel, and takes back again. What fails is not
  * tried again: for beanctl check --fail-nth, which refuses one allocation after the other.
  *
- *   one_call exec|open|connect|mount|pipe|mqueue|shm|unshare
+ *   one_call exec|fork|open|connect|mount|pipe|mqueue|shm|unshare
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -27,6 +27,16 @@ static void do_exec(void)
 		execl("/proc/self/exe", "one_call", "nothing", NULL); /* static: no loader, of which most would be */
 		_exit(1);
 	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+static void do_fork(void)
+{
+	pid_t child = fork();
+
+	if (!child)
+		_exit(0);
 	if (child > 0)
 		waitpid(child, NULL, 0);
 }
@@ -116,7 +126,7 @@ static const struct {
 	const char *name;
 	void (*call)(void);
 } calls[] = {
-	{ "exec", do_exec }, { "open", do_open }, { "connect", do_connect }, { "mount", do_mount },
+	{ "exec", do_exec }, { "fork", do_fork }, { "open", do_open }, { "connect", do_connect }, { "mount", do_mount },
 	{ "pipe", do_pipe }, { "mqueue", do_mqueue }, { "shm", do_shm }, { "unshare", do_unshare },
 	{ "nothing", do_nothing },
 };
