@@ -94,6 +94,7 @@ many() {
 			echo "not ok $name: status $status; see $log"
 		fi
 	fi
+	# shellcheck disable=SC2034 # for scripts/soak
 	ended=$status
 	count "$name" "${numbers[@]}"
 	[ "${numbers[1]}" -eq 0 ] || remember "$name" "$log"
