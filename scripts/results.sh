@@ -5,6 +5,7 @@
 
 mkdir -p build/logs
 passed=0 failed=0 skipped=0
+ended=0 # with what status the last command did
 took=() # a line for each command: its numbers, how long it took
 # What has failed and what it said, for the end: the output of two hours is long.
 failures=build/logs/failures-$$
@@ -60,6 +61,7 @@ one() {
 	shift
 	say "$name"
 	"$@" || status=$?
+	ended=$status
 	if [ "$status" -eq 0 ]; then
 		echo "ok $name"
 		count "$name" 1 0 0
@@ -92,6 +94,8 @@ many() {
 			echo "not ok $name: status $status; see $log"
 		fi
 	fi
+	# shellcheck disable=SC2034 # for scripts/soak
+	ended=$status
 	count "$name" "${numbers[@]}"
 	[ "${numbers[1]}" -eq 0 ] || remember "$name" "$log"
 }

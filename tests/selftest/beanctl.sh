@@ -10,13 +10,13 @@ out=$(mktemp -d /tmp/beanctl.XXXXXX)
 trap 'rm -rf "$out"' EXIT
 ctl=$repo/build/beanctl
 
-# status WANTED ARGUMENT...: runs beanctl; its output is in $out/out and $out/err. What hangs is a failure, not a wait.
+# status EXPECTED ARGUMENT...: runs beanctl; its output is in $out/out and $out/err. What hangs is a failure, not a wait.
 status() {
-	local wanted=$1 got=0
+	local expected=$1 got=0
 	shift
 	timeout -k 5 600 "$ctl" "$@" >"$out/out" 2>"$out/err" </dev/null || got=$?
-	[ "$got" = "$wanted" ] && return
-	echo "beanctl $*: status $got instead of $wanted"
+	[ "$got" = "$expected" ] && return
+	echo "beanctl $*: status $got instead of $expected"
 	cat "$out/out" "$out/err"
 	return 1
 }

@@ -87,6 +87,7 @@ start_container() {
 # 999999999 is the row that those without one share.
 # By the numbers that the module counts: those that tests choose begin at 900000, and the overflow's is above them.
 find_newest() { # in its caller's variable `newest`
+	# shellcheck disable=SC2034 # rows is table()'s, for pick()
 	local rows COLUMN=() id
 	newest=0
 	[ -r "$proc/containers" ] && table "$proc/containers" && pick id || return
