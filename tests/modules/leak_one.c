@@ -2,7 +2,8 @@
 /*
  * Leaks on purpose. A task that writes a number of bytes to /proc/leak_one loses
  * one object of that size, allocated in leak_one_lost(). Writing `free` gives
- * all of them back, from any task; so does unloading.
+ * all of them back, from any task; so does unloading. `last` is where the last
+ * one is.
  *
  * The object stays reachable from here, as the lost user_struct of 2007 was from
  * its hash: a scanner for unreachable memory must not be what finds it.
@@ -21,6 +22,9 @@ static DEFINE_MUTEX(lock);
 static void *lost[MAX_LOST];
 static unsigned int lost_count;
 
+static unsigned long last;
+module_param(last, ulong, 0400);
+
 /* By its name it is looked for in the report. */
 static noinline int leak_one_lost(size_t size)
 {
@@ -29,6 +33,7 @@ static noinline int leak_one_lost(size_t size)
 	if (!object)
 		return -ENOMEM;
 	lost[lost_count++] = object;
+	last = (unsigned long)object;
 	return 0;
 }
 

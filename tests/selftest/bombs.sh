@@ -63,7 +63,7 @@ disturbed() {
 	bomb=() spin=() stall_bomb=() stall_spin=() failed=()
 	send bomb go
 	round || return
-	answer_of bomb 60 || return
+	answer_of bomb || return
 	echo "the bomb: $ANSWER, failcnt $(resource "$id" kmemsize failcnt), waited $(resource "$id" kmemsize waited)"
 	# ENFILE is what the kernel says where there is no memory for a socket's inode.
 	expect_match "the bomb's word" '^made=[1-9][0-9]* errno=(ENOMEM|ENFILE)$' "$ANSWER" || return

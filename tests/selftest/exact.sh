@@ -5,7 +5,7 @@
 # what it should. A task in the container does what alloc_paths.ko is told through
 # a descriptor that is open already, so that nothing else of it moves meanwhile.
 #
-#   TEST_WARNINGS=1   also what makes the kernel warn (scripts/vm --allow 'kmem_cache|BUG alloc_paths')
+#   TEST_WARNINGS=1   also what makes the kernel warn: for a machine that allows it (scripts/check, places)
 . "$(dirname "$0")/lib.sh"
 . ./containers.sh
 . ./leaks.sh
@@ -92,12 +92,19 @@ contexts=(worker softirq)
 [[ $(uname -v) == *PREEMPT_RT* ]] || contexts+=(hardirq) # which may not call its allocator, whose locks sleep
 frees=("${contexts[@]/#/each }" "bulk task" "bulk worker" "kfree_rcu task" "call_rcu task")
 
+# The last that the module does: what the kernel says of it is allowed once, and of that cache.
 destroy_live() {
-	[ -n "${TEST_WARNINGS-}" ] || skip "the kernel warns of it; TEST_WARNINGS=1 does it" || return
+	local mark stride
+	[ -n "${TEST_WARNINGS-}" ] || skip "the kernel warns of it: only where that is allowed (TEST_WARNINGS=1)" || return
+	stride=$(slab_size alloc_paths_doomed) || return
+	mark_log
 	run_container -- /bin/sh -c 'echo alloc destroy_live 10 0 >/proc/alloc_paths' || return
 	wait_verdict "$CONTAINER_ID" || return
-	expect_leak "$CONTAINER_ID" 10 "$((10 * 256))" path_destroy_live || return
-	expect cache alloc_paths_doomed "$(leaked "$CONTAINER_ID" cache)"
+	expect_leak "$CONTAINER_ID" 10 "$((10 * stride))" path_destroy_live || return
+	expect cache alloc_paths_doomed "$(leaked "$CONTAINER_ID" cache)" || return
+	unload_test_module alloc_paths
+	expect "the kernel's warnings of caches that are destroyed" 1 "$(log_since "$mark" | grep -c 'WARNING: .* kmem_cache_destroy+')" || return
+	log_says "$mark" 'kmem_cache_destroy alloc_paths_doomed: Slab cache still has objects' || fail "it is of another cache"
 }
 
 stops_clean() {

@@ -18,7 +18,7 @@ known() { # kind
 
 walk() { # kind
 	local status=0 walked known found
-	beanctl check --net --timeout 60 --fail-nth 0 --keep-going -- "$programs/one_call" "$1" >"$out" 2>&1 || status=$?
+	beanctl check --net --timeout 200 --fail-nth 0 --keep-going -- "$programs/one_call" "$1" >"$out" 2>&1 || status=$?
 	grep -E "^(VERDICT|leaked)|leaked|crashed|hung" "$out"
 	tail -n 1 "$out"
 	walked=$(sed -nE 's/^([0-9]+) refusals walked.*/\1/p' "$out" | tail -n 1)

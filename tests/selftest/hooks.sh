@@ -9,6 +9,20 @@
 tracing=/sys/kernel/tracing
 module=${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}
 
+# A container switches on the machine's first event: tracing's buffer grows, a page a kilobyte and more, and is the host's. Once in a boot,
+# so that this comes before all that traces.
+traced() {
+	local status=0
+	[ -e "$tracing/trace" ] || mount -t tracefs tracefs "$tracing" || skip "no tracing" || return
+	grep -q expanded "$tracing/buffer_size_kb" || skip "somebody was first" || return
+	run_container -- sh -c "echo 1 >$tracing/events/sched/sched_process_exec/enable" || status=1
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean || status=1
+	grep -q expanded "$tracing/buffer_size_kb" && { fail "it has not grown" || status=1; }
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/leaks"
+	echo 0 >"$tracing/events/sched/sched_process_exec/enable"
+	return "$status"
+}
+
 # ftrace_enabled=0 would take all hooks away without a word: the kernel has to refuse it while we are there.
 not_switched_off() {
 	if sysctl -q kernel.ftrace_enabled=0 2>/dev/null; then
@@ -116,7 +130,9 @@ beside_tracer() { # tracer
 need_module
 need_programs
 need_test_module direct_user
-ktap_plan 7
+warm_up
+ktap_plan 8
+ktap_test "the first event of the machine's is a container's: clean" traced
 ktap_test "sysctl kernel.ftrace_enabled=0 is refused" not_switched_off
 ktap_test "a later direct user is refused" others_refused
 ktap_test "beside the function tracer: clean" beside_tracer function

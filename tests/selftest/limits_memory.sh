@@ -41,7 +41,7 @@ race() {
 	local refused smallest left
 	start_talker racers -- "$programs/race_limit" "$1" $((cpus * 2)) "$3" || return
 	id=${talk_id[racers]}
-	answer_of racers 60 || return
+	answer_of racers || return
 	limit_room "$2" || return
 	start_host_talker sampler -- "$programs/sample_held" "$proc/$id/resources" kmemsize || return
 	tell racers go || return
@@ -93,7 +93,7 @@ faults() {
 	id=${talk_id[toucher]}
 	answer_of toucher || return
 	limit_room 262144 || return
-	send toucher go && answer_of toucher 120 || return
+	send toucher go && answer_of toucher || return
 	echo "$ANSWER, failcnt $(kmemsize failcnt), forced $(kmemsize forced)"
 	expect "faults that failed" 0 "$(said wrong)" || return
 	[ "$(said worked)" -gt 40 ] || fail "only $(said worked) worked" || return

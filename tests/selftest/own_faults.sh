@@ -24,7 +24,7 @@ set_all() { # attribute, value
 }
 
 switch_off() {
-	set_all probability 0 || return
+	set_all probability 0 && set_all interval 1 || return
 	[ -z "$by_stack" ] || { set_all require-start 0 && set_all require-end 0xffffffffffffffff; }
 }
 trap 'rm -f "$out"' EXIT
@@ -47,7 +47,7 @@ within() {
 
 prepare() {
 	switch_off || return
-	set_all interval 1 && set_all times -1 && set_all verbose 0 && set_all task-filter N || return
+	set_all times -1 && set_all verbose 0 && set_all task-filter N || return
 	# Both would spare whoever may wait.
 	set_all ignore-gfp-wait N || return
 	echo N >"$debugfs/fail_page_alloc/ignore-gfp-highmem" && echo 0 >"$debugfs/fail_page_alloc/min-order"
@@ -70,7 +70,21 @@ nothing_there() {
 	! grep beancounter "$debugfs/kprobes/list" || fail "kprobes were left"
 }
 
-# Each allocation of the module's init, and of what it calls, refused once: it fails and leaves nothing, or does without.
+# It has done without something: nobody is to miss that. Every few times a container is counted, which takes some seconds.
+whole() { # how often it did without
+	local file
+	for file in "$proc/containers" "$proc/health" /proc/user_beancounters; do
+		[ -n "$(cat "$file")" ] || fail "nothing in $file" || return
+	done
+	: >>"$proc/control" || fail "nobody can write to $proc/control" || return
+	if [ $(($1 % 4)) -eq 1 ]; then
+		still_counts
+	else
+		expect "hooks in place" "$(health hooks_expected)" "$(health hooks)"
+	fi
+}
+
+# Each allocation of the module's init, and of what it calls, refused once: it fails and leaves nothing, or does without and is whole.
 insmod_walk() {
 	local nth answer without=0 failed=0
 	rmmod beancounter || fail "rmmod: status $?" || return
@@ -81,6 +95,7 @@ insmod_walk() {
 		"loaded whole") break ;;
 		"loaded injected")
 			without=$((without + 1))
+			whole "$without" || fail "... loaded without allocation $nth" || return
 			rmmod beancounter || fail "allocation $nth: rmmod: status $?" || return
 			;;
 		*" injected") failed=$((failed + 1)) ;;
@@ -126,6 +141,35 @@ refused_to_readers() {
 	return "$status"
 }
 
+# What there is not of containers' files: id...
+lacking() {
+	local id file
+	for id in "$@"; do
+		for file in resources objects leaks refusals references; do [ -e "$proc/$id/$file" ] || echo "$id/$file"; done
+	done
+}
+all_there() { [ -z "$(lacking "$@")" ]; }
+
+# A container's folder and its files: each second allocation for them, each third, and so on. What was not to be had is there later.
+refused_to_folders() {
+	local interval i refused status=0 ids=() pids=() cgroups=()
+	within bc_face_add beancounter && set_all times 10000 && set_all probability 100 || return
+	for interval in {2..7} {2..7}; do
+		set_all interval "$interval" && start_container -- sleep 1000 || { status=1 && break; }
+		ids+=("$CONTAINER_ID") pids+=("$CONTAINER_PID") cgroups+=("$CONTAINER_CGROUP")
+	done
+	refused=$((10000 - $(cat "$debugfs/failslab/times")))
+	switch_off && set_all times -1 || return
+	echo "$refused allocations refused, ${#ids[@]} containers"
+	[ "$refused" -gt 0 ] || fail "nothing was refused" || status=1
+	poll 120 all_there "${ids[@]}" || fail "there is still not:" "$(lacking "${ids[@]}" | xargs)" || status=1
+	for i in "${!ids[@]}"; do
+		CONTAINER_PID=${pids[i]} CONTAINER_CGROUP=${cgroups[i]}
+		kill_container || status=1
+	done
+	return "$status"
+}
+
 healthy_again() {
 	rmmod beancounter && insmod "$module" && still_counts
 }
@@ -147,10 +191,11 @@ prepare || ktap_skip_all "fault injection cannot be set up"
 warm_up
 not_seen='not to be trusted: the module missed something meanwhile \((.*, )?missed rose by [0-9]+'
 no_row='^beanctl: the module has no container of its own for the pid namespace of process [0-9]+: containers_lost rose by [0-9]+ \('
-ktap_plan 5
+ktap_plan 6
 ktap_test "insmod, refused memory at each step" insmod_walk
 ktap_test "no memory for the ledger" refused_in _ZN2bc6Ledger11record_slow missed "$not_seen"
 ktap_test "no memory for containers" refused_in _ZN2bc10Containers12find_or_make containers_lost "$no_row"
 ktap_test "no memory for a file's text" refused_to_readers
+ktap_test "no memory for a container's files: they come later" refused_to_folders
 ktap_test "loaded again: whole" healthy_again
 ktap_end

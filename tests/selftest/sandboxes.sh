@@ -15,6 +15,7 @@ trap 'rm -rf "$talk_folder"' EXIT
 kib() { awk -v key="$1:" '$1 == key { print $2 }' /proc/meminfo; }
 memory() { echo "Slab $(kib Slab) kB, Percpu $(kib Percpu) kB, ledger $(($(health ledger_bytes) / 1024)) KiB, containers $(health containers)"; }
 all_settled() { [ -z "$(column "$proc/containers" id state=running)$(column "$proc/containers" id state=settling)" ]; }
+expect_settled() { poll 120 all_settled || fail "not settled:" "$(grep -wE 'id|running|settling' "$proc/containers" | head -n 20)"; }
 
 leaked() { column "$proc/containers" id state=leaked; }
 
@@ -28,7 +29,7 @@ sandboxes() { # number
 one_after_the_other() {
 	local before after first leaked start alone loop
 	sandboxes 20 || return
-	poll 60 all_settled || return
+	expect_settled || return
 	start_host_talker host -- "$programs/worker" || return
 	tell host 3000 && tell host 3000 || return
 	alone="$(said operations) operations in 3 s, longest stall $(($(said stall) / 1000)) ms"
@@ -46,7 +47,7 @@ one_after_the_other() {
 	wait "$loop" || fail "a sandbox could not be made" || return
 	echo "$number sandboxes in $((SECONDS - start)) s"
 	end_talker host
-	poll 120 all_settled || fail "not settled:" "$(head "$proc/containers")" || return
+	expect_settled || return
 	echo "after: $(memory)"
 	after=$(($(kib Slab) + $(kib Percpu)))
 	expect "containers that were made" "$number" "$(($(newest_container) - first))" || return

@@ -45,15 +45,17 @@ send() { # name, words
 	echo "${*:2}" >&"${talk_to[$1]}"
 }
 
-# The next line it says, in ANSWER.
+# The next line it says, in ANSWER: it comes for certain (as with poll()), and is waited for ten minutes at least.
 answer_of() { # name, seconds
+	local seconds=${2:-600}
+	[ "$seconds" -ge 600 ] || seconds=600
 	ANSWER=
-	read -r -t "${2:-60}" -u "${talk_from[$1]}" ANSWER || fail "$1 does not answer within ${2:-60} s"
+	read -r -t "$seconds" -u "${talk_from[$1]}" ANSWER || fail "$1 does not answer within $seconds s"
 }
 
 # tell NAME WORD...: its answer is in ANSWER.
 tell() {
-	send "$@" && answer_of "$1" 600
+	send "$@" && answer_of "$1"
 }
 
 # said KEY: the value in the last answer's KEY=VALUE.

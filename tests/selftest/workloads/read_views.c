@@ -6,9 +6,10 @@
  * its barrier, nothing held is above its maxheld, and in a file of resources that `--pairs` speaks of the
  * two bounds of kmemsize are a pair that was set.
  *
- *   read_views SECONDS [--pairs BARRIER:LIMIT,...] [--names NAME,...] [--tell COLUMN=WORD,...]
+ *   read_views SECONDS [--pairs BARRIER:LIMIT,...] [--names NAME,...] [--caches NAME,...] [--tell COLUMN=WORD,...]
  *
- * --names: what a container may be called (but for no name at all). --tell: says `saw COLUMN=WORD` when it has read that in a row, each
+ * --names: what a container may be called (but for no name at all). --caches: what a cache may be called beside those that there are
+ * in /sys/kernel/slab (without it they are not looked at). --tell: says `saw COLUMN=WORD` when it has read that in a row, each
  * time anew. SIGTERM ends it before its time.
  * Prints what it has seen; exit status 1 with the first thing that is wrong. Files may go while it
  * reads, and the module too.
@@ -28,6 +29,7 @@
 #define MOST_FIELDS 32
 
 static char text[1 << 22], line_copy[4096];
+static char caches[1 << 16]; /* those of --caches, and that have been seen */
 static const char *pairs, *names, *tell, *file;
 static unsigned long files, rows, gone, step;
 
@@ -53,6 +55,27 @@ static bool among(const char *list, const char *word)
 			return true;
 	}
 	return false;
+}
+
+static void add_cache(const char *name)
+{
+	size_t length = strlen(caches);
+
+	snprintf(caches + length, sizeof(caches) - length, ",%s", name);
+}
+
+/* One that is there is remembered, for when it has gone. */
+static bool is_cache(const char *name)
+{
+	char path[512];
+
+	if (among(caches, name))
+		return true;
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s", name);
+	if (faccessat(AT_FDCWD, path, F_OK, 0))
+		return false;
+	add_cache(name);
+	return true;
 }
 
 static unsigned long long number(const char *column, const char *word)
@@ -110,7 +133,8 @@ static const struct {
 		      "numfile,numiptent" },
 };
 /* of the module's own files; a count of something in all of them */
-static const char numbers[] = "id,held,objects,failcnt,pidns,init,count,bytes,pid,charged,forced,waited,gets,puts";
+static const char numbers[] = "id,held,objects,failcnt,pidns,init,count,bytes,pid,charged,forced,waited,gets,puts,"
+			      "own_gets,own_puts";
 
 static void tell_of(const char *column, const char *word)
 {
@@ -135,6 +159,12 @@ static void look_at_row(char **header, char **row, int n)
 		/* what a class has excused has no age */
 		if (!strcmp(header[i], "age") && strcmp(row[i], "-"))
 			number("age", row[i]);
+		/* in a report it is words */
+		if (!strcmp(header[i], "unmatched") && !strcmp(header[0], "kind"))
+			number("unmatched", row[i]);
+		/* what was handed over is of several */
+		if (!strcmp(header[i], "cache") && *caches && strcmp(row[i], "-") && !is_cache(row[i]))
+			wrong("a cache is called '%s'", row[i]);
 		if (!strcmp(header[i], "name") && names && strcmp(row[i], "-") && !among(names, row[i]))
 			wrong("a container is called '%s'", row[i]);
 	}
@@ -262,6 +292,8 @@ int main(int argc, char **argv)
 			pairs = argv[i + 1];
 		else if (!strcmp(argv[i], "--names"))
 			names = argv[i + 1];
+		else if (!strcmp(argv[i], "--caches"))
+			add_cache(argv[i + 1]);
 		else if (!strcmp(argv[i], "--tell"))
 			tell = argv[i + 1];
 		else
