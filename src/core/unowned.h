@@ -46,6 +46,8 @@ inline constexpr Unowned kUnowned[] = {
     {"aa_get_buffer", "AppArmor's buffers for paths, which it keeps for the next"},
     {"alloc_iova", "a number on an IOMMU, which its domain keeps for the next request"},
     {"alloc_iova_fast", "the same, where it is inlined"},
+    {"free_iova_fast", "where the domain keeps them"},
+    {"iova_magazine_alloc", "the same, where it is not inlined"},
     {"dma_pool_alloc",
      "a page of a device's pool, which stays until that goes: whoever's request was the first (NVMe)"},
     {"debugfs_file_get", "debugfs counts the users of a file from its first opening until the file goes"},
