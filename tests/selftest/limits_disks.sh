@@ -83,8 +83,16 @@ file_system() { # type, its tools
 	return "$status"
 }
 
-# With quotas btrfs asks for a word by GFP_ATOMIC and does not go on without. Far above its limit, slack and all, a container gets it.
+reload() { rmmod beancounter && insmod "${BEANCOUNTER_MODULE:-$repo/build/$KERNEL/beancounter.ko}" "$@"; }
+
+# With quotas btrfs asks for a word by GFP_ATOMIC and does not go on without. Far above its limit, where it has no slack, a container gets it.
 quotas() {
+	local status=0
+	reload atomic_slack_kb=0 && with_quotas || status=$?
+	reload || status=1
+	return "$status"
+}
+with_quotas() {
 	local status=0
 	need_tools mkfs.btrfs btrfs || return
 	{ modprobe -q loop && modprobe -q btrfs; } || skip "the kernel has no loop devices, or no btrfs" || return
@@ -98,6 +106,7 @@ quotas() {
 	poll 60 grep -q 'done' "$talk_folder/said" || fail "it does not come to its end" || status=1
 	exec 6>&-
 	cat "$talk_folder/said"
+	column "$proc/$id/refusals" site | sort | uniq -c
 	echo "forced: $(kmemsize forced), failcnt $(kmemsize failcnt)"
 	end_container || status=1
 	umount "$disks/btrfs" && check_disk btrfs || status=1
