@@ -187,9 +187,8 @@ Container *Containers::find_or_make(const void *ns, s32 init, const char *comm, 
 	// Anyone can make as many of his own as he may have processes. He has half of the table: the other is for whom
 	// the administrator starts.
 	const bool of_user = bc_pidns_of_user(ns);
-	if (count_.relaxed() + kFirstIndex >= most_ || (of_user && of_users_.relaxed() >= max(most() / 2, 1u))) {
+	if (count_.relaxed() + kFirstIndex >= most_ || (of_user && of_users_.relaxed() >= max(most() / 2, 1u)))
 		return use_overflow();
-	}
 
 	// Memory first, outside of the lock; a second maker finds the first one's work and gives its own back.
 	auto *fresh = static_cast<Container *>(bc_mem_alloc(sizeof(Container), 0));

@@ -83,17 +83,8 @@ old_bounds() {
 	done | sort -u
 }
 
-# Some may have gone since.
-old_caches() {
-	local id
-	for id in $(column "$proc/containers" id); do
-		column "$proc/$id/objects" cache
-		column "$proc/$id/leaks" cache
-	done | sort -u
-}
-
 read_and_change() {
-	local status=0 reader pairs old_bounds old_names old_caches leaking full_at
+	local status=0 reader pairs old_bounds old_names leaking full_at
 	start_talker full -- "$programs/limit_probe" && tell full make message 1 || return
 	full_at=$(($(resource "${talk_id[full]}" kmemsize held) + 32768))
 	set_limits "${talk_id[full]}" "kmemsize $full_at $full_at" || return
@@ -102,11 +93,9 @@ read_and_change() {
 	# ... and those of containers that were there before, which nobody changes.
 	mapfile -t old_bounds < <(old_bounds)
 	mapfile -t old_names < <(column "$proc/containers" name | grep -vx -e - | sort -u)
-	mapfile -t old_caches < <(old_caches)
 	pairs=$(IFS=, && echo "unlimited:unlimited,$full_at:$full_at,${bounds[*]/ /:}${old_bounds[*]:+,${old_bounds[*]}}")
 	"$programs/read_views" 1000000 --pairs "$pairs" --names "$(IFS=, && echo "${names[*]}${old_names[*]:+,${old_names[*]}}")" \
-		--caches "kmalloc-large,alloc_paths$(printf ,%s "${old_caches[@]}")" \
-		--tell cache=alloc_paths,cause=barrier,verdict=leaked >"$folder/out" &
+		--caches kmalloc-large,alloc_paths --tell cache=alloc_paths,cause=barrier,verdict=leaked >"$folder/out" &
 	reader=$!
 	change || status=1
 	kill -TERM "$reader"
