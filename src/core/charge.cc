@@ -107,9 +107,11 @@ bool count_some(Container &c, const Site &site, u32 objects)
 {
 	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
 	const u64 amount = site.amount * objects;
-	if (__builtin_expect(!platform::percpu_add(cell, amount), true))
-		return true;
-	platform::percpu_add(cell, u64{0} - amount);
+	if (__builtin_expect(!is_nowhere(cell), true)) {
+		if (__builtin_expect(!platform::percpu_add(cell, amount), true))
+			return true;
+		platform::percpu_add(cell, u64{0} - amount);
+	}
 	return count_near(c, site, objects) || count_far(c, site, objects);
 }
 

@@ -103,6 +103,8 @@ BC_HOT bool charge_together(Container &c, void *const *objects, u32 count, Addre
 		return false;
 	u64 *cell = &c.cells.acquire()->packed[static_cast<size_t>(site.kind)];
 	const u64 amount = site.amount * count;
+	if (__builtin_expect(is_nowhere(cell), false))
+		return false;
 	if (__builtin_expect(platform::percpu_add(cell, amount), false)) {
 		platform::percpu_add(cell, u64{0} - amount);
 		return false;
@@ -119,9 +121,11 @@ BC_HOT void uncharge_together(Slot slot, u32 objects)
 {
 	u64 *cell = containers.cell_of(slot);
 	const u64 amount = bc_amounts[slot.site().value] * objects;
-	if (__builtin_expect(!platform::percpu_add(cell, u64{0} - amount), true))
-		return;
-	platform::percpu_add(cell, amount);
+	if (__builtin_expect(!is_nowhere(cell), true)) {
+		if (__builtin_expect(!platform::percpu_add(cell, u64{0} - amount), true))
+			return;
+		platform::percpu_add(cell, amount);
+	}
 	uncharge_slowly(slot, objects);
 }
 

@@ -81,6 +81,10 @@ enum class Mode : u8 {
 
 // What a container counts in that has no memory for cells, or that is near a bound: counter.h.
 inline Cells *no_cells() { return reinterpret_cast<Cells *>(platform::no_cells()); }
+inline bool is_nowhere(const u64 *cell)
+{
+	return reinterpret_cast<u64>(cell) - reinterpret_cast<u64>(no_cells()) < sizeof(Cells);
+}
 Cells *make_cells(); // nullptr without memory
 
 struct Container {

