@@ -179,9 +179,8 @@ Answer ask(Container &c, const Request &request, u32 attempt, Admission &admissi
 		// exact only without cells.
 		if (is_bytes(failed) && mode_of(c) == Mode::far)
 			enter_near(c);
-		const u32 must = health.switched_off() ? 0 : bc_must_have();
-		const u32 never = BC_MUST_AUDIT | BC_MUST_DIE | BC_MUST_FAULT;
-		if (!health.switched_off() && (must & never) == 0) {
+		const u32 must = health.switched_off() ? ~0u : bc_must_have();
+		if ((must & ~u32{BC_MUST_MAPLE}) == 0) {
 			if (attempt < kWaits && how == Severity::hard &&
 			    (request.gfp & platform::kGfpDirectReclaim) != 0) {
 				account_of(c, failed).wait();
