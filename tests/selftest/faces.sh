@@ -24,11 +24,14 @@ is_listed() { id=$(column "$proc/containers" id "pidns=$inum" state=running) && 
 
 has_child() { child=$(pgrep -P "$maker"); }
 
+# Asked each time: entering the cgroup wakes him (cgroup_freeze_task(), the other freezer's), and of who is on a CPU just then, on his way back to
+# sleep, this freezer asks nothing more of its own (freezer_apply_state() asks once; 6.1, 6.12). That of a whole machine goes on to ask, too.
+is_frozen() { echo FROZEN >"$freezer/held/freezer.state" && grep -qx FROZEN "$freezer/held/freezer.state"; }
+
 # Frozen as a whole machine is: what comes meanwhile, the end of his child, does not wake him.
 freeze() {
 	[ -d "$freezer" ] || { mkdir "$freezer" && mount -t cgroup -o freezer freezer "$freezer" && mkdir "$freezer/held"; } || return
-	echo "$maker" >"$freezer/held/cgroup.procs" && echo FROZEN >"$freezer/held/freezer.state" || return
-	poll 60 grep -qx FROZEN "$freezer/held/freezer.state" || fail "he is not frozen"
+	echo "$maker" >"$freezer/held/cgroup.procs" && poll 60 is_frozen || fail "he is not frozen"
 }
 
 comes_back() {

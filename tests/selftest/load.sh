@@ -226,7 +226,9 @@ all_have_refused() {
 			now[$class]=$((${now[$class]-0} + count)) now[$resource]=$((${now[$resource]-0} + count))
 		done < <(refusals_of "$class")
 	done
-	for what in "${classes[@]}" "${bounded[@]}"; do [ "${now[$what]-0}" -gt 0 ] || return; done
+	for what in "${classes[@]}" "${bounded[@]}"; do
+		[ "${now[$what]-0}" -gt 0 ] || { last_idle=$what && return 1; }
+	done
 }
 
 over() {
@@ -261,7 +263,7 @@ all_at_once() {
 	wait "$reader" || status=1
 	head -c 4000 "$folder/reader"
 	[ "$status" -ne 0 ] || harvest || status=1
-	echo "$((SECONDS - end + seconds)) s, $turn turns of ${#acts[@]} kinds beside ${stressors[*]}${last_idle:+; the last to come to an operation: $last_idle}"
+	echo "$((SECONDS - end + seconds)) s, $turn turns of ${#acts[@]} kinds beside ${stressors[*]}${last_idle:+; the last to come to an operation, or to refuse one: $last_idle}"
 	return "$status"
 }
 
