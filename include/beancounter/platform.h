@@ -204,14 +204,21 @@ void bc_probe(enum bc_probe what, bc_u64 object, bc_u32 size, struct bc_probed *
 
 /*
  * Who outside refers to what: calls found() with every pointer to an object that a living task has by its open files,
- * its directories, credentials and pending signals. found() is "any"; the pointer may point into the object. NULL
- * where each walk came to its end; else the name of the first that did not, a constant without blanks. sleep
+ * its directories, credentials and pending signals, and with those that the kernel has for itself. found() is "any";
+ * the pointer may point into the object. NULL where each walk came to its end; else the name of the first that did not,
+ * a constant without blanks. sleep
  */
+enum bc_hold {
+	BC_HOLDS,      /* it is in use */
+	BC_KEEPS,      /* in use or not, it is kept for whoever is the next to need it, with what it points to */
+	BC_KEEPS_ALONE /* ... without that: a pointer to something that may have gone, lists of its like */
+};
 struct bc_holder {
 	bc_s32 pid;	/* 0: no task, the kernel itself */
 	bc_s32 fd;	/* -1: not by a descriptor */
 	const char *by; /* what it is by then: "cwd" */
 	char comm[16];
+	enum bc_hold how;
 };
 typedef void (*bc_holder_found)(void *context, bc_u64 pointer, const struct bc_holder *holder);
 const char *bc_holders(bc_holder_found found, void *context);

@@ -8,7 +8,7 @@
 // object is not excused by what it drags along: a lost mount stays a leak though the inodes below it are held.
 //
 // At last whoever outside refers to it: an open descriptor of a living task holds what it refers to, and that what it
-// points to.
+// points to. What the kernel keeps for the next to need it is nobody's, likewise.
 #pragma once
 
 #include "container.h"
@@ -101,6 +101,7 @@ class Survivors
 	void follow(Verdict from);
 	void scan(u32 index);
 	void hold_by(Judgement &j, const char *whom);
+	void keep_by(Judgement &j, const bc_holder &holder);
 	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
 	u32 read(const Survivor &s);

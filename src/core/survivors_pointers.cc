@@ -18,6 +18,8 @@ bool from_dentry(const Survivor &s)
 
 bool may_own(const Survivor &s)
 {
+	if (s.judgement.alone)
+		return false;
 	if (s.judgement.holder)
 		return true;
 	if (s.judgement.row == kNoRow)
@@ -102,6 +104,7 @@ const char *Survivors::find_holders()
 			break;
 		health.count_torn();
 	}
+	follow(Verdict::cached);
 	follow(Verdict::held);
 	if (classed_)
 		judge_mappings();
@@ -152,6 +155,13 @@ void Survivors::hold_by(Judgement &j, const char *whom)
 	copy_text(j.text, sizeof(j.text), whom);
 }
 
+void Survivors::keep_by(Judgement &j, const bc_holder &holder)
+{
+	give(j, Verdict::cached);
+	j.alone = holder.how == BC_KEEPS_ALONE;
+	j.row = kKeptRow;
+}
+
 // Any context: called during the walk.
 void Survivors::hold(u64 pointer, const bc_holder &holder)
 {
@@ -161,7 +171,10 @@ void Survivors::hold(u64 pointer, const bc_holder &holder)
 	Judgement &j = target->judgement;
 	if (j.holder || (j.verdict != Verdict::leaked && j.verdict != Verdict::held))
 		return;
-	hold_by(j, "");
+	if (holder.how == BC_HOLDS)
+		hold_by(j, "");
+	else
+		keep_by(j, holder);
 	bc_text text{j.text, 0, sizeof(j.text) - 1, false};
 	Text out{text};
 	if (holder.pid != 0)

@@ -166,6 +166,8 @@ inline constexpr ClassRow kClasses[] = {
      "whoever gives back an element of a reserve that is not full fills it up; a CPU keeps bios of io_uring's "
      "direct reads"},
     {"reserve", "mempool_alloc_noprof", "", Verdict::cached, Proof::address, 0, "the same, 6.12"},
+    {"kept", "-", "", Verdict::cached, Proof::kept, 0,
+     "something of the kernel's own points to it and keeps it for whoever is the next to need it"},
     {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
     {"part", "-", "", Verdict::reclaimable, Proof::part, 0,
      "belongs to a cached dentry or inode: its long name, its security part, a file system's private part"},
@@ -174,9 +176,10 @@ inline constexpr u32 kClassRows = sizeof(kClasses) / sizeof(kClasses[0]);
 inline constexpr u32 kInodeRow = 1;
 inline constexpr u32 kPartRow = kClassRows - 1;
 inline constexpr u32 kHolderRow = kClassRows - 2;
+inline constexpr u32 kKeptRow = kClassRows - 3;
 static_assert(kClassRows <= kExcuses, "a container counts what each row excused");
 static_assert(kClasses[kInodeRow].proof == Proof::inode && kClasses[kPartRow].proof == Proof::part &&
-	      kClasses[kHolderRow].proof == Proof::holder);
+	      kClasses[kHolderRow].proof == Proof::holder && kClasses[kKeptRow].proof == Proof::kept);
 
 inline constexpr u32 kNoRow = ~0u;
 
@@ -184,6 +187,7 @@ struct Judgement {
 	Verdict verdict = Verdict::leaked;
 	bool anchor = false;	      // excused, but something held is explained by it in part
 	bool holder = false;	      // a living task refers to it: text names it
+	bool alone = false;	      // kept, and not what it points to
 	bool part = false;	      // excused since something excused points to it
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;

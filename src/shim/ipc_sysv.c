@@ -128,8 +128,9 @@ static bool set_keeps(struct keeper *keeper, const struct sem_array *set)
 }
 
 /* Each begins with what all have, and that says where in the table it is. */
-static bool perm_keeps(struct keeper *keeper, const struct kern_ipc_perm *perm, unsigned long index, int kind)
+static bool perm_keeps(struct keeper *keeper, const void *entry, unsigned long index, int kind)
 {
+	const struct kern_ipc_perm *perm = entry;
 	int id;
 
 	if (!GET(id, &perm->id) || (id ^ index) & INDEX_BITS)
@@ -141,43 +142,6 @@ static bool perm_keeps(struct keeper *keeper, const struct kern_ipc_perm *perm, 
 	if (kind == QUEUES)
 		return queue_keeps(keeper, (const struct msg_queue *)perm);
 	return set_keeps(keeper, (const struct sem_array *)perm);
-}
-
-/* A node of the table's tree leads back to the one above it, which covers 64 times as much. No deeper than six: an index is an int. */
-static bool node_keeps(struct keeper *keeper, const struct xa_node *node, const struct xa_node *above, unsigned int shift,
-		       unsigned long first, int kind)
-{
-	const struct xa_node *parent;
-	unsigned char its_shift;
-	const void *entry;
-	int i;
-
-	if (!GET(parent, &node->parent) || parent != above || !GET(its_shift, &node->shift) || its_shift != shift)
-		return false;
-	for (i = 0; i < XA_CHUNK_SIZE; i++) {
-		unsigned long index = first + ((unsigned long)i << shift);
-
-		if (!step(keeper) || !GET(entry, (const void *const *)&node->slots[i]))
-			return false;
-		if (!entry)
-			continue;
-		if (shift ? !xa_is_node(entry) || !node_keeps(keeper, xa_to_node(entry), node, shift - XA_CHUNK_SHIFT, index, kind) :
-			    xa_is_internal(entry) || !perm_keeps(keeper, entry, index, kind))
-			return false;
-	}
-	return true;
-}
-
-static bool tree_keeps(struct keeper *keeper, const void *root, int kind)
-{
-	unsigned char shift;
-
-	if (!root)
-		return true;
-	if (!xa_is_node(root))
-		return !xa_is_internal(root) && perm_keeps(keeper, root, 0, kind);
-	return GET(shift, &xa_to_node(root)->shift) && shift < 32 && shift % XA_CHUNK_SHIFT == 0 &&
-	       node_keeps(keeper, xa_to_node(root), NULL, shift, 0, kind);
 }
 
 /* The table of keys is the namespace's, and is made larger by whoever adds one too many. */
@@ -200,14 +164,12 @@ static bool keys_keep(struct keeper *keeper, const struct rhashtable *keys)
 void sysv_keeps(struct keeper *keeper, const struct ipc_namespace *ns)
 {
 	static const char *const names[] = { [SEMAPHORES] = "sem", [QUEUES] = "msg", [SEGMENTS] = "shm" };
-	const void *root;
 	int kind;
 
 	for (kind = 0; sysv_known && kind < KINDS; kind++) {
 		keeper->steps = 0;
 		walked(keeper, names[kind],
-		       keys_keep(keeper, &ns->ids[kind].key_ht) &&
-			       GET(root, (const void *const *)&ns->ids[kind].ipcs_idr.idr_rt.xa_head) && tree_keeps(keeper, root, kind));
+		       keys_keep(keeper, &ns->ids[kind].key_ht) && each_in_idr(keeper, &ns->ids[kind].ipcs_idr, perm_keeps, kind));
 	}
 }
 

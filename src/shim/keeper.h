@@ -15,9 +15,11 @@
 #include "nofault.h"
 #include "shim.h"
 
+struct idr;
 struct ipc_namespace;
 struct mm_struct;
 struct net;
+struct net_device;
 struct simple_xattrs;
 struct socket;
 
@@ -35,6 +37,14 @@ static inline void keeps(struct keeper *keeper, const void *pointer)
 {
 	if ((long)pointer < 0)
 		keeper->found(keeper->context, (u64)pointer, &keeper->holder);
+}
+
+/* ... as something that is nobody's, and stays for the next to need it. */
+static inline void keeps_for_next(struct keeper *keeper, const void *pointer, enum bc_hold how)
+{
+	keeper->holder.how = how;
+	keeps(keeper, pointer);
+	keeper->holder.how = BC_HOLDS;
 }
 
 /* A walk is over, `whole` or not. By the kernel's name for what was walked, for the report: Documentation/reports.md. */
@@ -93,6 +103,10 @@ bool next_in_tree(const struct rb_node *node, const struct rb_node **next);
 /* The walk of a tree, from its leftmost node on. */
 bool each_in_tree(struct keeper *keeper, const struct rb_root *tree, bool (*visit)(struct keeper *keeper, const struct rb_node *node));
 
+/* ... of an idr's: each entry with its number, and `what` the caller wants to know. */
+bool each_in_idr(struct keeper *keeper, const struct idr *idr,
+		 bool (*visit)(struct keeper *keeper, const void *entry, unsigned long index, int what), int what);
+
 /* What lies outside the direct map: what describes it is an object. */
 void keeps_area(struct keeper *keeper, const void *pointer);
 
@@ -130,6 +144,13 @@ void memtypes_keep(struct keeper *keeper);
 /* ksm.c */
 void bc_ksm_init(void);
 void ksm_keeps(struct keeper *keeper);
+
+/* kept.c */
+void bc_kept_init(void);
+void for_next_keep(struct keeper *keeper);
+
+/* fq.c; of a living task's network namespace */
+bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void *fq);
 
 /* cgroups.c */
 void bc_cgroups_init(void);
@@ -174,6 +195,7 @@ static inline void bc_ipc_file_refers(const struct file *file, const void **last
 struct bc_netns {
 	struct xarray seen;
 	const unsigned int *nft, *xt; /* where nftables and iptables have their number */
+	const void *fq;		      /* the operations of that packet scheduler */
 };
 void bc_netns_begin(struct bc_netns *search);
 void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper);

@@ -49,6 +49,7 @@ void bc_keepers_init(void)
 	bc_files_init();
 	bc_inodes_init();
 	bc_ksm_init();
+	bc_kept_init();
 	bc_memtypes_init();
 	bc_ipc_init();
 	bc_cgroups_init();
@@ -218,6 +219,7 @@ const char *bc_keepers(bc_holder_found found, void *context)
 	walked(&keeper, "bpf", packs_keep(&keeper));
 	memtypes_keep(&keeper);
 	ksm_keeps(&keeper);
+	for_next_keep(&keeper);
 	ipc_keeps(&keeper);
 	cgroups_keep(&keeper);
 	keeper.holder.by = "kexec";

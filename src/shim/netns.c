@@ -80,6 +80,17 @@ static bool devices_keep(struct keeper *keeper, const struct net *net)
 	return node;
 }
 
+static bool schedulers_keep(struct keeper *keeper, const struct net *net, const void *fq)
+{
+	const struct list_head *node = &net->dev_base_head;
+
+	while (next_of_list(keeper, &net->dev_base_head, &node)) {
+		if (!flows_keep(keeper, list_entry(node, struct net_device, dev_list), fq))
+			return false;
+	}
+	return node;
+}
+
 /* ---- routes, IPv4 */
 
 struct alias { /* net/ipv4/fib_lookup.h, struct fib_alias, 6.1 and 6.12 */
@@ -342,6 +353,7 @@ void bc_netns_begin(struct bc_netns *search)
 	xa_init(&search->seen);
 	search->nft = (const void *)bc_lookup("nf_tables_net_id");
 	search->xt = (const void *)bc_lookup("xt_pernet_id");
+	search->fq = (const void *)bc_lookup("fq_qdisc_ops");
 }
 
 void bc_netns_end(struct bc_netns *search)
@@ -362,6 +374,11 @@ void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keep
 	walked(keeper, "fib", routes_keep(keeper, net));
 	walked(keeper, "fib6", routes6_keep(keeper, net));
 	walked(keeper, "fib_rules", rules_keep(keeper, net));
+	if (search->fq) {
+		keeper->holder.by = "fq";
+		walked(keeper, "qdisc", schedulers_keep(keeper, net, search->fq));
+		keeper->holder.by = "netns";
+	}
 	part = part_of(net, search->nft);
 	if (part)
 		walked(keeper, "nf_tables", tables_keep(keeper, part));

@@ -40,7 +40,7 @@ TEST_F(Stop, HeldByADescriptorOutside)
 	const u64 behind = make(k64_, kText + 0x2d, 1);
 	host::write_word(object + 16, behind);
 	stop(ns(1));
-	host::set_holders({{object + 8, {77, 5, "", "con mon"}}, {object, {78, -1, "cwd", "sh"}}});
+	host::set_holders({{object + 8, {77, 5, "", "con mon", BC_HOLDS}}, {object, {78, -1, "cwd", "sh", BC_HOLDS}}});
 	time_to(*c, State::held);
 	EXPECT_EQ(host::stop_log().back().state, "held");
 	const auto held = row(render(BC_FILE_LEAKS, 1), "held");
@@ -69,12 +69,47 @@ TEST_F(Stop, WhatAGuardedObjectPointsToIsAPartOfIt)
 	EXPECT_EQ(c->excused[kPartRow].objects, 1u);
 }
 
+TEST_F(Stop, WhatTheKernelKeepsForTheNextIsNobodys)
+{
+	Container *c = start(ns(1));
+	const u64 generator = make(k64_), its_state = make(k64_, kText + 0x2d, 1);
+	host::write_word(generator + 16, its_state);
+	stop(ns(1));
+	host::set_holders({{generator, {0, -1, "crypto", "", BC_KEEPS}}});
+	time_to(*c, State::clean);
+	EXPECT_EQ(c->excused[kKeptRow].objects, 1u);
+	EXPECT_EQ(c->excused[kPartRow].objects, 1u);
+	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "cached").at("class"), "kept");
+	EXPECT_EQ(raw_held(*c), Raw{});
+	host::set_holders({});
+	freed(generator); // the host's by now
+	freed(its_state);
+	EXPECT_EQ(raw_held(*c), Raw{});
+}
+
+TEST_F(Stop, WhatIsKeptAloneDoesNotExcuseWhatItPointsTo)
+{
+	Container *c = start(ns(1));
+	const u64 flow = make(k64_), socket = make(k64_, kText + 0x2d, 1);
+	host::write_word(flow + 16, socket);
+	stop(ns(1));
+	host::set_holders({{flow, {0, -1, "fq", "", BC_KEEPS_ALONE}}});
+	time_to(*c, State::leaked);
+	EXPECT_EQ(c->excused[kKeptRow].objects, 1u);
+	EXPECT_EQ(held(*c).objects, 1);
+	host::set_holders({});
+	freed(flow);
+	freed(socket);
+	work_for(10000);
+	EXPECT_EQ(c->current(), State::clean);
+}
+
 TEST_F(Stop, LostByItsHolderItIsALeak)
 {
 	Container *c = start(ns(1));
 	const u64 object = make(k64_);
 	stop(ns(1));
-	host::set_holders({{object, {78, -1, "cwd", "sh"}}}, "netns");
+	host::set_holders({{object, {78, -1, "cwd", "sh", BC_HOLDS}}}, "netns");
 	time_to(*c, State::held);
 	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "held").at("details"), "pid=78,comm=sh,by=cwd");
 	host::set_holders({});

@@ -253,7 +253,7 @@ TEST_F(Stop, NoSearchWhereATaskIsNamed)
 	Container *c = start(ns(1));
 	const u64 object = make_dentry();
 	dentries_are(true);
-	host::set_holders({{object, {78, 3, "", "sh"}}});
+	host::set_holders({{object, {78, 3, "", "sh", BC_HOLDS}}});
 	stop_until(*c, State::held);
 	EXPECT_EQ(host::searches(), 0u);
 	freed(object);

@@ -62,7 +62,7 @@ TEST_F(Stop, ATornSearchIsCountedAndNoLoss)
 	for (size_t i = 0; i < static_cast<size_t>(Loss::kCount); ++i)
 		EXPECT_EQ(health.of(static_cast<Loss>(i)), 0) << kLossNames[i];
 	EXPECT_EQ(health.blind(), 0);
-	host::set_holders({{object, {78, -1, "cwd", "sh"}}});
+	host::set_holders({{object, {78, -1, "cwd", "sh", BC_HOLDS}}});
 	time_to(*c, State::held);
 	EXPECT_EQ(leak("held", "details"), "pid=78,comm=sh,by=cwd");
 	EXPECT_EQ(walks_torn(), torn) << "that one came to its end";
@@ -86,7 +86,7 @@ TEST_F(Stop, AWalkThatHasNoEndIsSaidOnce)
 	EXPECT_EQ(host::torn_log().size(), 1u);
 
 	// One look that came to its end, and then none again.
-	host::set_holders({{object, {78, -1, "cwd", "sh"}}});
+	host::set_holders({{object, {78, -1, "cwd", "sh", BC_HOLDS}}});
 	work_for(60000);
 	EXPECT_EQ(leak("held", "details"), "pid=78,comm=sh,by=cwd");
 	host::set_holders({}, "ksm");
@@ -100,7 +100,7 @@ TEST_F(Stop, WhoseHolderIsKnownNeedsNoEnd)
 {
 	Container *c = start(ns(1));
 	const u64 object = make(k64_);
-	host::set_holders({{object, {78, -1, "cwd", "sh"}}}, "inode");
+	host::set_holders({{object, {78, -1, "cwd", "sh", BC_HOLDS}}}, "inode");
 	stop_until(*c, State::held);
 	EXPECT_EQ(leak("held", "details"), "pid=78,comm=sh,by=cwd");
 	work_for(3600000);

@@ -236,7 +236,7 @@ TEST_F(Objects, WhatTheKernelKeepsForItself)
 	Survivors survivors;
 	ASSERT_TRUE(survivors.run(*container_));
 	EXPECT_EQ(survivors.at(space)->judgement.verdict, Verdict::leaked);
-	host::set_holders({{area, {0, -1, "percpu", ""}}});
+	host::set_holders({{area, {0, -1, "percpu", "", BC_HOLDS}}});
 	survivors.find_holders();
 	EXPECT_EQ(survivors.at(area)->judgement.verdict, Verdict::held);
 	EXPECT_STREQ(survivors.at(area)->judgement.text, "by=percpu");
