@@ -41,9 +41,11 @@ struct fq {
 	u8 rate_enable, fq_trees_log;
 };
 
-/* Of this only the node is known, which is in the flow. */
+/* Of this only the node is known, which is in the flow. What is kept is handed over for good: one that was freed meanwhile is not to lead astray. */
 static bool flow_keeps(struct keeper *keeper, const struct rb_node *node)
 {
+	if (!is_in_tree(node))
+		return false;
 	keeps_for_next(keeper, node, BC_KEEPS_ALONE);
 	return true;
 }

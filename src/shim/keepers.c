@@ -7,6 +7,7 @@
 #include <linux/cgroup-defs.h>
 #include <linux/kernfs.h>
 #include <linux/kexec.h>
+#include <linux/kobject.h>
 #include <linux/mm.h>
 #include <linux/rbtree.h>
 #include <linux/vmalloc.h>
@@ -77,7 +78,22 @@ void words_keep(struct keeper *keeper, const void *const *words, int count)
 
 /* ---- sysfs and cgroupfs: a node's owner and mode, once somebody has changed them, and what all have who have it open */
 
-static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
+/*
+ * What has a directory in sysfs has its name from whoever made it, and may itself be no object of the allocator's: the queues of a disk, one
+ * for each CPU (struct blk_mq_ctx). It lives as long as that is there.
+ */
+static void name_keeps(struct keeper *keeper, const struct kernfs_node *directory)
+{
+	const struct kernfs_node *back;
+	const struct kobject *its;
+	const char *name;
+
+	if (GET(its, (const struct kobject *const *)&directory->priv) && its && GET(name, &its->name) && GET(back, &its->sd) &&
+	    back == directory)
+		keeps_for_next(keeper, name, BC_KEEPS_ALONE);
+}
+
+static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root, bool of_sysfs)
 {
 	const struct kernfs_node *kn = root;
 	const struct kernfs_iattrs *iattr;
@@ -94,6 +110,8 @@ static bool nodes_keep(struct keeper *keeper, const struct kernfs_node *root)
 		if ((flags & KERNFS_TYPE_MASK) == KERNFS_FILE && GET(open, &kn->attr.open))
 			keeps(keeper, open);
 		if ((flags & KERNFS_TYPE_MASK) == KERNFS_DIR) {
+			if (of_sysfs)
+				name_keeps(keeper, kn);
 			if (!GET(child, &kn->dir.children.rb_node))
 				return false;
 			if (child) {
@@ -205,11 +223,11 @@ const char *bc_keepers(bc_holder_found found, void *context)
 
 	keeper.holder.by = "sysfs";
 	if (sysfs_root && GET(root, sysfs_root) && root)
-		walked(&keeper, "sysfs", nodes_keep(&keeper, root));
+		walked(&keeper, "sysfs", nodes_keep(&keeper, root, true));
 	keeper.steps = 0;
 	keeper.holder.by = "cgroupfs";
 	if (cgroup_root && GET(cgroups, cgroup_root) && GET(root, cgroups) && root)
-		walked(&keeper, "cgroupfs", nodes_keep(&keeper, root));
+		walked(&keeper, "cgroupfs", nodes_keep(&keeper, root, false));
 	keeper.steps = 0;
 	keeper.holder.by = "percpu";
 	walked(&keeper, "percpu", chunks_keep(&keeper));

@@ -32,6 +32,17 @@ loop_queue() {
 	return "$status"
 }
 
+# One that the container itself makes is the machine's, too.
+new_device() {
+	local status=0
+	[ -e /dev/loop-control ] || skip "no loop device" || return
+	run_container -- python3 -c "import fcntl, os
+fcntl.ioctl(os.open('/dev/loop-control', os.O_RDWR), 0x4C80, 41)" || return
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean || status=1
+	loop_device 0x4C81 || return
+	[ "$status" -eq 0 ] && expect_healthy
+}
+
 # used NAME: somebody has an algorithm of that name. What the machine needs once for all is somebody's first once in a boot.
 used() {
 	awk -v name="$1" '$1 == "name" { its = $3 == name } its && $1 == "refcnt" && $3 > 1 { found = 1 } END { exit !found }' /proc/crypto
@@ -126,8 +137,9 @@ need_programs
 need_test_module lose_kept
 command -v python3 >/dev/null && command -v ip >/dev/null && command -v tc >/dev/null || ktap_skip_all "no python3, or no iproute2"
 warm_up
-ktap_plan 7
+ktap_plan 8
 ktap_test "the work queue of a loop device" loop_queue
+ktap_test "a loop device" new_device
 ktap_test "random numbers of the crypto library's" random_numbers
 ktap_test "TCP's MD5 signatures" md5_signatures
 ktap_test "flows of the packet scheduler fq" flows for_all
