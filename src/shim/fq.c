@@ -84,8 +84,6 @@ static bool scheduler_keeps(struct keeper *keeper, const struct Qdisc *scheduler
 	return true;
 }
 
-#ifdef CONFIG_NET_SCHED
-
 /* The device's own, and those below that: by class, or one for each queue. */
 bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void *fq)
 {
@@ -106,12 +104,3 @@ bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void 
 	}
 	return true;
 }
-
-#else
-
-bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void *fq)
-{
-	return true;
-}
-
-#endif

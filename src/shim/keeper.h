@@ -150,7 +150,14 @@ void bc_kept_init(void);
 void for_next_keep(struct keeper *keeper);
 
 /* fq.c; of a living task's network namespace */
+#ifdef CONFIG_NET_SCHED
 bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void *fq);
+#else
+static inline bool flows_keep(struct keeper *keeper, const struct net_device *dev, const void *fq)
+{
+	return true;
+}
+#endif
 
 /* cgroups.c */
 void bc_cgroups_init(void);

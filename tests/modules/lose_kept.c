@@ -28,6 +28,8 @@ static int lose_generator(void)
 {
 	struct crypto_rng *made;
 
+	if (!IS_REACHABLE(CONFIG_CRYPTO_RNG2))
+		return -EOPNOTSUPP;
 	if (generator)
 		return -EBUSY;
 	made = crypto_alloc_rng("stdrng", 0, 0);
@@ -41,7 +43,7 @@ static int free_all(void)
 {
 	if (queue)
 		destroy_workqueue(queue);
-	if (generator)
+	if (IS_REACHABLE(CONFIG_CRYPTO_RNG2) && generator)
 		crypto_free_rng(generator);
 	queue = NULL;
 	generator = NULL;
