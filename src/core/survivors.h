@@ -89,6 +89,7 @@ class Survivors
 	void judge_mappings();
 	void judge_named();
 	void judge_owned();
+	bool hold_owned();
 	bool had(Verdict v) const { return (had_ >> static_cast<u32>(v) & 1) != 0; }
 	void note(Verdict v) { had_ |= 1u << static_cast<u32>(v); }
 	void give(Judgement &j, Verdict v)

@@ -105,7 +105,9 @@ const char *Survivors::find_holders()
 		health.count_torn();
 	}
 	follow(Verdict::cached);
-	follow(Verdict::held);
+	do
+		follow(Verdict::held);
+	while (classed_ && hold_owned());
 	if (classed_)
 		judge_mappings();
 	keep_anchors();

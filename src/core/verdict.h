@@ -189,6 +189,7 @@ struct Judgement {
 	bool holder = false;	      // a living task refers to it: text names it
 	bool alone = false;	      // kept, and not what it points to
 	bool part = false;	      // excused since something excused points to it
+	bool with_owner = false;      // leaked, since its owner is
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;
 	s64 extra = 0;	       // references that nothing explains

@@ -52,6 +52,7 @@ void bc_keepers_init(void)
 	bc_ksm_init();
 	bc_kept_init();
 	bc_memtypes_init();
+	bc_namespaces_init();
 	bc_ipc_init();
 	bc_cgroups_init();
 	bc_terminals_init();
