@@ -80,6 +80,7 @@ class Survivors
 	static constexpr u32 kSlack = 1024;		// objects that may turn up between the count and the walk
 	static constexpr u32 kMostReferring = 1u << 16; // survivors that are searched for who points to whom
 	static constexpr u32 kMostScanned = 16;		// KiB of one object that are looked through for pointers
+	static constexpr u64 kMostOfArea = 1u << 26;	// ... and of memory outside the direct map
 
 	u32 stride_of(const Survivor &s) const;
 	u32 behind(u64 address) const; // how many start there or below
@@ -106,6 +107,9 @@ class Survivors
 	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
 	u32 read(const Survivor &s);
+	void reach_areas(const Survivor &source, u32 bytes);
+	void scan_area(const Survivor &source, u32 index);
+	template <class Visit> void each_word(const Survivor &source, u32 bytes, Visit &&visit);
 	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
 	void keep_anchors();
 	void push(u32 index);

@@ -44,10 +44,9 @@ u32 Survivors::read(const Survivor &s)
 	return in_page < bytes && bc_read(words_, from, in_page) ? in_page : 0;
 }
 
-// Calls visit(target, pointer) for every word of an object that points into another survivor.
-template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+// Calls visit(target, pointer) for every word of the copy that points into another survivor.
+template <class Visit> void Survivors::each_word(const Survivor &source, u32 bytes, Visit &&visit)
 {
-	const u32 bytes = read(source);
 	const u64 lowest = entries_[0].address;
 	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
 	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
@@ -57,6 +56,11 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 		if (target != nullptr && target != &source)
 			visit(*target, words_[w]);
 	}
+}
+
+template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+{
+	each_word(source, read(source), visit);
 }
 
 // Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has
@@ -208,7 +212,44 @@ void Survivors::follow(Verdict from)
 void Survivors::scan(u32 index)
 {
 	const Survivor source = entries_[index];
-	each_pointer(entries_[index], [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+	const u32 bytes = read(source);
+	each_word(entries_[index], bytes, [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+	if (source.judgement.verdict != Verdict::held)
+		return;
+	reach_areas(source, bytes);
+	if (source.judgement.row != kNoRow && kClasses[source.judgement.row].proof == Proof::stack)
+		scan_area(source, index);
+}
+
+// What somebody has may lie outside the direct map in part, as programs of BPF do: then what describes that memory is
+// his, too.
+void Survivors::reach_areas(const Survivor &source, u32 bytes)
+{
+	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
+		const u64 area = bc_area_of(words_[w]);
+		Survivor *target = area == 0 ? nullptr : containing(area, true);
+		if (target != nullptr && target->address != source.address)
+			reach(source, *target, area);
+	}
+}
+
+// ... and what that memory has pointers to.
+void Survivors::scan_area(const Survivor &source, u32 index)
+{
+	u64 at = 0;
+	u64 length = 0;
+	if (!bc_area(source.address, &at, &length))
+		return;
+	const u64 end = at + (length < kMostOfArea ? length : kMostOfArea);
+	Pause pause{4};
+	for (; at < end; at += kPageSize, pause()) {
+		const u32 bytes = static_cast<u32>(kPageSize);
+		if (!bc_read(words_, reinterpret_cast<const void *>(at), bytes))
+			continue;
+		each_word(entries_[index], bytes,
+			  [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+		reach_areas(source, bytes);
+	}
 }
 
 void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)

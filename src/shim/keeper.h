@@ -130,6 +130,10 @@ void clone_keeps(struct keeper *keeper, struct task_struct *task);
 /* sockets.c; of an open one, likewise */
 void socket_keeps(struct keeper *keeper, const struct socket *socket);
 
+/* bpf.c */
+void bc_bpf_init(void);
+void bpf_keeps(struct keeper *keeper);
+
 /* inodes.c */
 void bc_inodes_init(void);
 bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs);
