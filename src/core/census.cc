@@ -14,7 +14,7 @@ namespace
 Proof proof_of(const Judgement &j) { return j.row == kNoRow ? Proof::part : kClasses[j.row].proof; }
 
 // Is that it is held all that is known?
-bool by_address(const Judgement &j) { return !j.part && proof_of(j) == Proof::address; }
+bool by_address(const Judgement &j) { return !j.part && row_of(proof_of(j)).by == By::search; }
 
 bool counts_references(const Judgement &j) { return proof_of(j) == Proof::dentry || proof_of(j) == Proof::inode; }
 
@@ -34,6 +34,7 @@ bool may_be_lost(const Judgement &j)
 	case Proof::inode:
 		return !is_findable(j.extra, j.aliases, j.nameless);
 	case Proof::address:
+	case Proof::linked:
 		return true;
 	default:
 		return false;
