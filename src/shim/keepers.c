@@ -24,7 +24,6 @@ static const struct list_head *const *chunks;
 static const int *slots;
 static const char *const images[] = { "kexec_image", "kexec_crash_image" };
 static const void *const *image[ARRAY_SIZE(images)];
-static const struct list_head *trace_arrays;
 
 static struct vm_struct *no_area(const void *address)
 {
@@ -43,7 +42,6 @@ void bc_keepers_init(void)
 	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
 	slots = (const void *)bc_lookup("pcpu_nr_slots");
-	trace_arrays = (const void *)bc_lookup("ftrace_trace_arrays");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
 	bc_bpf_init();
@@ -231,10 +229,6 @@ const char *bc_keepers(bc_holder_found found, void *context)
 	walked(&keeper, "percpu", chunks_keep(&keeper));
 	file_systems_keep(&keeper);
 	bpf_keeps(&keeper);
-	/* A directory in `instances`, until it is removed (kernel/trace/trace.h): struct trace_array begins with its place in the list. */
-	keeper.holder.by = "tracing";
-	if (trace_arrays)
-		list_walked(&keeper, "trace_array", trace_arrays);
 	memtypes_keep(&keeper);
 	ksm_keeps(&keeper);
 	for_next_keep(&keeper);

@@ -12,10 +12,11 @@
 # A namespace has hundreds of lines.
 show() { { grep ^leaked "$proc/$CONTAINER_ID/leaks" || cat "$proc/$CONTAINER_ID/leaks"; } | head -n 30; }
 
-# leaves COMMAND REMOVE [REGEX]: held, as details say in at least one line; clean when it has been removed.
+# leaves COMMAND REMOVE [REGEX [AFTER]]: held, as details say in at least one line, also when the host has done AFTER; clean when it has been removed.
 leaves() {
 	local status=0
 	run_container --shared-mounts -- bash -ec "$1" || return
+	bash -ec "${4-}" || return
 	nothing_but_held || status=1
 	expect_match "who has it" "${3-}" "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held)" || status=1
 	[ "$status" -eq 0 ] || show
@@ -251,7 +252,8 @@ ip xfrm state add $state 4 mode transport encap espinudp 4500 4500 0.0.0.0 aead 
 ipsec() {
 	leaves "$ipsec_states"'
 for i in 1 2 3; do ip xfrm policy add src 192.0.2.$i/32 dst 198.51.100.0/24 dir out tmpl src 192.0.2.1 dst 192.0.2.2 proto esp reqid $i mode tunnel; done
-ip xfrm policy add src 192.0.0.0/16 dst 198.51.0.0/16 dir out' 'ip xfrm state flush; ip xfrm policy flush'
+ip xfrm policy add src 192.0.0.0/16 dst 198.51.0.0/16 dir out' 'ip xfrm state flush; ip xfrm policy flush' '' "${ipsec_states//192.0.2/203.0.113}"'
+ip xfrm policy add src 203.0.113.0/24 dst 198.51.0.0/16 dir out'
 }
 
 # A state that has been deleted, and is never freed.
