@@ -83,7 +83,7 @@ TEST_F(StopLeft, WhatIsHeldOutsideTheDirectMapHoldsOn)
 	host::write_word(memory + 2000, part);
 	host::write_word(memory + 2008, other);
 	stop(ns(1));
-	host::set_holders({{object, {0, -1, "bpffs", ""}}});
+	host::set_holders({{object, {0, -1, "bpffs", "", BC_HOLDS}}});
 	time_to(*container_, State::held);
 	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "leaked").count("count"), 0u);
 	EXPECT_EQ(verdict("__get_vm_area_node+0x10"), "held");
@@ -105,7 +105,7 @@ TEST_F(StopLeft, WhatGoesWithANamespaceThatIsHeldIsHeld)
 		out.owner = net;
 	});
 	stop(ns(1));
-	host::set_holders({{net + 40, {0, -1, "mount", ""}}});
+	host::set_holders({{net + 40, {0, -1, "mount", "", BC_HOLDS}}});
 	time_to(*container_, State::held);
 	EXPECT_EQ(verdict("__kernfs_new_node+0x10"), "held");
 	EXPECT_EQ(row(render(BC_FILE_LEAKS, 1), "__kernfs_new_node+0x10", 5)["details"], "by=mount");

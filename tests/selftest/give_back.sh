@@ -27,7 +27,7 @@ all_in_use() { # objects recorded before
 hold() {
 	# shellcheck disable=SC2016
 	start_container -- /bin/sh -c 'echo "$0 64" >/proc/bench_hold && read -r _ <"$1"' "$objects" "$go" || return
-	poll 120 holds_all || fail "bench_hold has $(cat /proc/bench_hold)" || return
+	poll 600 holds_all || fail "bench_hold has $(cat /proc/bench_hold)" || return
 	[ "$(container_column "$CONTAINER_ID" objects)" -ge "$objects" ] || fail "the container has $(container_column "$CONTAINER_ID" objects)" || return
 	full=$(health ledger_bytes) arrays=$(health ledger_arrays)
 	echo "$(recorded) objects: $arrays arrays, $full bytes"

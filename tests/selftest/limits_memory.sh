@@ -106,7 +106,8 @@ faults() {
 
 # With room for none of them, for some, and for all: each step is done, or refused, and over.
 never_for_ever() {
-	local room refused=0 forced=0 mappings=0
+	local room node refused=0 forced=0 mappings=0
+	node=$(slab_size maple_node)
 	# shellcheck disable=SC2016
 	start_talker trees -- sh -c 'mount -t tmpfs trees /mnt && cd /mnt && exec "$0"' "$(realpath "$programs")/limit_probe" || return
 	id=${talk_id[trees]}
@@ -115,7 +116,7 @@ never_for_ever() {
 			tell trees make mapping 3000 || return
 			expect "mappings without a limit" "made=3000 errno=0" "$ANSWER" || return
 		fi
-		limit_room $((room * 128)) || return
+		limit_room $((room * node / 2)) || return
 		tell trees unmap || return
 		expect_match "unmapped at a limit" '^unmapped=(0 errno=ENOMEM|3000 errno=0)$' "$ANSWER" || return
 		mappings=$((3000 - $(said unmapped)))
