@@ -18,8 +18,6 @@ int bc_core_init(const struct bc_config *config);
 void bc_core_exit(void);
 /* The ledger is one flat table: which of the trampolines fit it. */
 bool bc_core_is_flat(void);
-/* The first wrapper may run from here on. */
-void bc_core_hooks(bc_u32 in_place);
 /* any: some hooks are stuck and others gone. From here on nothing is refused, and `health` says that no number is to be
  * relied on. */
 void bc_core_switch_off(void);

@@ -263,6 +263,8 @@ bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, 
  */
 bool bc_face_add(bc_u32 id);
 
+bc_u32 bc_hooks_in_place(void); /* any: of those in the table; asked of the text itself, each time */
+
 /* The log and trace events, from the worker only. */
 void bc_log_stop(bc_u32 id, const char *name, const char *state, bc_u64 objects, bc_u64 bytes, const char *worst);
 

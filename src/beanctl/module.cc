@@ -185,6 +185,9 @@ std::vector<std::string> blind(const Health &before, const Health &after)
 		if (more != 0)
 			reasons.push_back(fmt::format("{} rose by {}", key, more));
 	}
+	// What is allocated or freed there was not seen.
+	if (const long long gone = value(after, "hooks_expected") - value(after, "hooks"); gone > 0)
+		reasons.push_back(fmt::format("{} hooks are not in place", gone));
 	// Hooks that cannot be taken away, beside others that are gone.
 	if (value(after, "switched_off") != 0)
 		reasons.emplace_back("the module has switched itself off");

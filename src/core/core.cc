@@ -22,7 +22,6 @@ constinit Health health{};
 namespace
 {
 bc_config g_config{};
-Atomic<u32> g_hooks;
 
 } // namespace
 
@@ -68,8 +67,6 @@ void bc_core_exit(void)
 
 bool bc_core_is_flat(void) { return bc_ledger.flat(); }
 void bc_all_are_seen(void) { containers.all_are_seen(); }
-
-void bc_core_hooks(bc_u32 in_place) { g_hooks.set_relaxed(in_place); }
 
 void bc_core_switch_off(void) { health.switch_off(); }
 
@@ -162,7 +159,7 @@ int bc_render(enum bc_file file, bc_u32 id, struct bc_text *text)
 		complete = render_containers(out);
 		break;
 	case BC_FILE_HEALTH:
-		render_health(out, g_hooks.relaxed(), g_config.hooks);
+		render_health(out, bc_hooks_in_place(), g_config.hooks);
 		break;
 	case BC_FILE_RESOURCES:
 		render_resources(out, *c);

@@ -8,7 +8,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include <asm/nops.h>
+#include <asm/text-patching.h>
 
 #include "shim.h"
 
@@ -137,9 +137,6 @@ int bc_hooks_resolve(void)
 	return missing ? -ENOENT : 0;
 }
 
-/* What a site that nobody hooks looks like. */
-static const u8 nop5[] = { BYTES_NOP5 };
-
 unsigned long bc_hook_site(unsigned long function)
 {
 	return static_call(bc_ftrace_location)(function);
@@ -163,7 +160,7 @@ int bc_direct_attach(struct bc_direct *direct, void (*trampoline)(void))
 	 * Registering has just set the flags anew, hence here (kernel/trace/ftrace.c, 6.1 and 6.12).
 	 */
 	direct->ops.flags |= FTRACE_OPS_FL_PERMANENT;
-	direct->attached = true;
+	WRITE_ONCE(direct->attached, true); /* is_in_place() looks without a lock */
 	return 0;
 }
 
@@ -175,8 +172,33 @@ int bc_direct_detach(struct bc_direct *direct)
 		return 0;
 	direct->ops.flags &= ~FTRACE_OPS_FL_PERMANENT;
 	ret = bc_unregister_direct(&direct->ops, direct->trampoline);
-	direct->attached = ret != 0;
+	WRITE_ONCE(direct->attached, ret != 0);
 	return ret;
+}
+
+/*
+ * Does the function call at its site? While our registration stands nobody else's direct call or change of the way fits there: what is called is
+ * our trampoline, or a tracer's, from which ftrace goes on to ours. That is true after ftrace_kill(), too, which leaves the text as it is. Being
+ * patched, the site begins with a breakpoint, and ftrace changes one call for another there: what detaches has said so before.
+ */
+static bool is_in_place(const struct bc_hook *hook)
+{
+	u8 first;
+
+	if (!READ_ONCE(hook->direct.attached))
+		return false;
+	first = READ_ONCE(*(const u8 *)hook->direct.site);
+	return first == CALL_INSN_OPCODE || first == INT3_INSN_OPCODE;
+}
+
+u32 bc_hooks_in_place(void)
+{
+	u32 count = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(hooks); i++)
+		count += is_in_place(&hooks[i]);
+	return count;
 }
 
 static unsigned long no_direct(unsigned long site)
@@ -215,7 +237,7 @@ static int attach(struct bc_hook *hook)
 	if (ret)
 		return ret;
 	/* From here on it cannot be switched off. Just before, it could. */
-	if (!memcmp((const void *)hook->direct.site, nop5, sizeof(nop5))) {
+	if (!is_in_place(hook)) {
 		pr_err("%s: the hook is registered but not in place: was ftrace switched off just now?\n", hook->name);
 		return -ENODEV;
 	}

@@ -131,7 +131,6 @@ static int __init beancounter_init(void)
 	ret = bc_hooks_attach();
 	if (ret)
 		goto fail_hooks;
-	bc_core_hooks(bc_hooks_expected());
 	ret = bc_events_init();
 	if (ret)
 		goto fail_hooks;
@@ -141,7 +140,7 @@ static int __init beancounter_init(void)
 			goto fail_references;
 	}
 	bc_worker_start();
-	pr_info("%u hooks in place\n", bc_hooks_expected());
+	pr_info("%u hooks in place\n", bc_hooks_in_place());
 	return 0;
 
 fail_references:

@@ -163,6 +163,12 @@ class Run(InContainers):
         self.assertEqual(self.status("check", "--", "true"), 0)
         self.module.on_stop = lambda: None
         self.assertEqual(self.status("check", "--", "true"), 0)
+        self.module.health["hooks_expected"] = 12
+        done = self.beanctl("check", "--", "true")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("12 hooks are not in place", done.stdout)
+        self.module.health["hooks"] = 12
+        self.assertEqual(self.status("check", "--", "true"), 0)
         self.module.health["switched_off"] = 1
         self.assertEqual(self.status("check", "--", "true"), 4)
 

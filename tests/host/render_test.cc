@@ -235,7 +235,6 @@ TEST_F(Render, ACleanOneShowsWhatWasHandedOver)
 
 TEST_F(Render, Health)
 {
-	bc_core_hooks(19);
 	start(ns(1));
 	make(k64_, kText);
 	const std::string text = render(BC_FILE_HEALTH);
@@ -243,13 +242,24 @@ TEST_F(Render, Health)
 	     {"hooks", "hooks_expected", "missed", "forced", "unknown", "reentered", "stale", "sites", "sites_lost",
 	      "containers", "containers_lost", "ledger_bytes", "ledger_pages", "clamped", "switched_off"})
 		EXPECT_EQ(row(text, key).size(), 2u) << key;
-	EXPECT_EQ(row(text, "hooks")["value"], "19");
+	EXPECT_EQ(row(text, "hooks")["value"], "20");
 	EXPECT_EQ(row(text, "hooks_expected")["value"], "20");
 	EXPECT_EQ(row(text, "sites")["value"], "1");
 	EXPECT_EQ(row(text, "containers")["value"], "1");
 	EXPECT_EQ(row(text, "ledger_pages")["value"], "8192");
 	for (const auto &line : lines(text))
 		EXPECT_EQ(words(line).size(), 2u) << line;
+}
+
+// Asked each time: one that goes shows, and so does its coming back.
+TEST_F(Render, HealthHasTheHooksThatAreInPlaceNow)
+{
+	for (const u32 in_place : {20u, 19u, 0u, 20u}) {
+		host::set_hooks(in_place);
+		const std::string text = render(BC_FILE_HEALTH);
+		EXPECT_EQ(row(text, "hooks")["value"], std::to_string(in_place));
+		EXPECT_EQ(row(text, "hooks_expected")["value"], "20");
+	}
 }
 
 TEST_F(Render, WithoutMemoryNothingIsLeftBehind)

@@ -32,7 +32,8 @@ cannot_be_unloaded() {
 	kill -0 "$rmmod" || fail "rmmod has ended" || return
 	module=$(awk '$1 == "beancounter" { print $5 }' /proc/modules)
 	expect "state of the module" Unloading "$module" || return
-	expect "switched_off" 1 "$(health switched_off)"
+	expect "switched_off" 1 "$(health switched_off)" || return
+	expect "hooks that are still in place" "$(health hooks_expected)" "$(health hooks)"
 }
 
 # The hooks are called as before: each allocation of this would end in freed text.

@@ -104,6 +104,18 @@ others_refused() {
 	still_counts
 }
 
+# A hook that does not call us any more, whoever took it: `hooks` is what is in place now, not what was asked for once.
+one_goes() {
+	local function=kmem_cache_alloc_bulk status=0 expected
+	[[ $KERNEL == 6.1.* ]] || function+=_noprof
+	expected=$(health hooks_expected)
+	load_test_module take_hook "function=$function" || return
+	expect "hooks with one taken away" $((expected - 1)) "$(health hooks)" || status=1
+	unload_test_module take_hook || return
+	[ "$status" -eq 0 ] || return
+	still_counts
+}
+
 # The function tracer on hooked functions, while a container works.
 beside_tracer() { # tracer
 	local status=0
@@ -111,6 +123,7 @@ beside_tracer() { # tracer
 	printf '%s\n' kfree 'kmem_cache_alloc*' 'kmem_cache_free*' >"$tracing/set_ftrace_filter" || return
 	[ "$1" != function_graph ] || printf 'kfree\nkmem_cache_alloc*\n' >"$tracing/set_graph_function" 2>/dev/null
 	echo "$1" >"$tracing/current_tracer" || return
+	expect "hooks in place beside it" "$(health hooks_expected)" "$(health hooks)" || status=1
 	start_container -- sh -c 'i=0; while [ $i -lt 20 ]; do /bin/true; i=$((i + 1)); done; exec sleep 60' || status=1
 	poll 60 pgrep -xf 'sleep 60' >/dev/null
 	# a tracer that swaps return addresses must not become everybody's call site
@@ -130,11 +143,13 @@ beside_tracer() { # tracer
 need_module
 need_programs
 need_test_module direct_user
+need_test_module take_hook
 warm_up
-ktap_plan 8
+ktap_plan 9
 ktap_test "the first event of the machine's is a container's: clean" traced
 ktap_test "sysctl kernel.ftrace_enabled=0 is refused" not_switched_off
 ktap_test "a later direct user is refused" others_refused
+ktap_test "a hook that has gone shows in health" one_goes
 ktap_test "beside the function tracer: clean" beside_tracer function
 ktap_test "beside function_graph: clean" beside_tracer function_graph
 ktap_test "an earlier direct user: not loaded, and the log says who" refused_when_late

@@ -77,7 +77,7 @@ whole() { # how often it did without
 		[ -n "$(cat "$file")" ] || fail "nothing in $file" || return
 	done
 	: >>"$proc/control" || fail "nobody can write to $proc/control" || return
-	# By ftrace's own list: health's `hooks` are those that were asked for.
+	# By ftrace's own list, too: health's `hooks` are counted by the functions' text.
 	expect "functions that are hooked" "$(health hooks_expected)" \
 		"$(grep -cE 'bc_tramp_(flat|chunks)_' /sys/kernel/tracing/enabled_functions)" || return
 	[ $(($1 % 4)) -ne 1 ] || still_counts

@@ -97,6 +97,7 @@ void set_holders_ms(bc_u64 ms);	  // how long it takes to look for them
 void set_search_ms(bc_u64 ms);	  // how long it takes
 unsigned long searches();	  // how often they were looked for
 void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable);
+void set_hooks(bc_u32 in_place); // as many as are expected, unless told otherwise
 void refuse_faces(bool on);
 std::vector<bc_u32> faces();			  // in the order they were announced
 void on_cpu_forget(std::function<void()> called); // before bc_cpu_forget() does its work

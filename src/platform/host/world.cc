@@ -25,6 +25,7 @@ struct World {
 	std::map<bc_s32, std::pair<std::string, std::string>> face;
 	bc_u64 totals[2] = {};
 	bool faces_refused = false;
+	bc_u32 hooks = 20;
 	std::vector<bc_u32> faces;
 	std::vector<StopLog> log;
 	std::vector<RefusalLog> refusals;
@@ -97,6 +98,11 @@ void set_slab_totals(bc_u64 unreclaimable, bc_u64 reclaimable)
 		w.totals[0] = unreclaimable;
 		w.totals[1] = reclaimable;
 	});
+}
+
+void set_hooks(bc_u32 in_place)
+{
+	g_world.with([&](World &w) { w.hooks = in_place; });
 }
 
 void refuse_faces(bool on)
@@ -283,6 +289,11 @@ bool bc_words(const struct bc_range *ranges, bc_u32 count, bc_word_found found, 
 		}
 	}
 	return complete;
+}
+
+bc_u32 bc_hooks_in_place(void)
+{
+	return g_world.with([](World &w) { return w.hooks; });
 }
 
 bool bc_face_add(bc_u32 id)
