@@ -250,15 +250,15 @@ Stopper::Plan Stopper::judge_survivors(Container &c, u64 now, Survivors &survivo
 }
 
 // What has leaked, or holds something, keeps its row, and anyone can make such ones. They have half of the table:
-// without a row those that run would share one, have its limits and no verdict. The oldest that leaked goes first,
-// dismissed as the administrator would.
+// without a row those that run would share one, have its limits and no verdict. Of those that hold something the oldest
+// goes first, dismissed as the administrator would; then the oldest that leaked: a verdict is what the module is for.
 void Stopper::give_up_oldest()
 {
 	const auto keeps_row = [](const Container &c) {
 		return (c.current() == State::leaked || c.current() == State::held) && c.dismissed.relaxed() == 0;
 	};
 	const auto rather = [](const Container &a, const Container &b) {
-		return a.current() == b.current() ? a.settled_ms < b.settled_ms : a.current() == State::leaked;
+		return a.current() == b.current() ? a.settled_ms < b.settled_ms : a.current() == State::held;
 	};
 	u32 kept = 0;
 	containers.each([&](Container &c) { kept += keeps_row(c); });

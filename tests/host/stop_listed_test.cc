@@ -78,6 +78,47 @@ TEST_F(Stop, LeakedOnesHaveHalfOfTheRows)
 	EXPECT_EQ(health.of(Loss::clamped), 0);
 }
 
+// What is worth most is given up last: a verdict of leaked, however old, after all that only hold something.
+TEST_F(Stop, HeldOnesAreGivenUpBeforeLeakedOnes)
+{
+	restart(machine(16)); // eight of them are kept
+	std::vector<u64> objects;
+	std::vector<std::pair<u64, bc_holder>> holders;
+	auto leave = [&](u64 n, State state) {
+		Container *c = start(ns(n));
+		ASSERT_NE(c, containers.overflow()) << n;
+		objects.push_back(make(k64_, kText + 0x2d, n));
+		if (state == State::held)
+			holders.push_back({objects.back(), {78, -1, "cwd", "sh"}});
+		host::set_holders(holders);
+		stop_until(*c, state, n);
+	};
+	auto state_of = [](u32 id) { return row(render(BC_FILE_CONTAINERS), std::to_string(id))["state"]; };
+	for (u64 n = 1; n <= 3; ++n)
+		leave(n, State::leaked);
+	for (u64 n = 4; n <= 10; ++n)
+		leave(n, State::held);
+	work_for(100);
+	EXPECT_EQ(health.of(Loss::rows_given_up), 2);
+	for (const u32 id : {1u, 2u, 3u})
+		EXPECT_EQ(state_of(id), "leaked") << id;
+	for (const u32 id : {4u, 5u})
+		EXPECT_NE(state_of(id), "held") << id << ": the oldest of them first";
+	// Only when none is left that holds something is it the leaked ones' turn, the oldest first.
+	for (u64 n = 11; n <= 16; ++n)
+		leave(n, State::leaked);
+	work_for(100);
+	EXPECT_EQ(health.of(Loss::rows_given_up), 8);
+	for (u32 id = 4; id <= 10; ++id)
+		EXPECT_NE(state_of(id), "held") << id;
+	EXPECT_NE(state_of(1), "leaked");
+	for (const u32 id : {2u, 3u, 11u, 12u, 13u, 14u, 15u, 16u})
+		EXPECT_EQ(state_of(id), "leaked") << id;
+	host::set_holders({});
+	for (const u64 object : objects)
+		freed(object);
+}
+
 // Anyone can make as many as he likes that hold something: whoever asks for a verdict finds his all the same.
 TEST_F(Stop, HeldOnesPushNoCleanOneOut)
 {
