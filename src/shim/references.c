@@ -334,7 +334,7 @@ static bool hook_both(const struct watched *what, unsigned long start, unsigned 
 static bool hook_function(const struct watched *what, unsigned long start, unsigned long end)
 {
 	struct hooked *hook;
-	int i;
+	int i, ret;
 
 	if (what->way == GET_BOTH)
 		return hook_both(what, start, end);
@@ -355,9 +355,13 @@ static bool hook_function(const struct watched *what, unsigned long start, unsig
 		if (!bc_own_get)
 			return false;
 	}
-	if (!bc_direct_attach(&hook->direct, hook->trampoline))
+	ret = bc_direct_attach(&hook->direct, hook->trampoline);
+	if (!ret)
 		return true;
-	pr_info("%s: another direct user of ftrace is there: watched by a kprobe, which takes longer\n", what->function);
+	if (ret == -EBUSY)
+		pr_info("%s: another direct user of ftrace is there: watched by a kprobe, which takes longer\n", what->function);
+	else
+		pr_info("%s: hook refused (%d): watched by a kprobe, which takes longer\n", what->function, ret);
 	return false;
 }
 

@@ -94,6 +94,21 @@ references_beside() {
 	return "$status"
 }
 
+# Neither is it that ftrace cannot do it just now. That is no other user, and the log does not say so.
+references_refused() {
+	local function=register_ftrace_direct status=0
+	[[ $KERNEL != 6.1.* ]] || function+=_multi
+	# the next after those of the allocator
+	load_test_module refuse_call "function=$function" comm=insmod "nth=$(($(health hooks_expected) + 1))" go=1 || return
+	rmmod beancounter && mark_log && insmod "$module" || status=1
+	expect "calls refused" 1 "$(cat /sys/module/refuse_call/parameters/refused)" || status=1
+	unload_test_module refuse_call || return
+	log_since "$mark" | grep 'free_uid: hook refused (-12): watched by a kprobe' || fail "the log does not say so" || status=1
+	log_since "$mark" | grep 'another direct user' && { fail "there is none" || status=1; }
+	expect_match "how free_uid is watched" '\[FTRACE\]' "$(grep ' free_uid+' /sys/kernel/debug/kprobes/list)" || status=1
+	still_counts && return "$status"
+}
+
 # Somebody comes later: it is he who is refused, and we count on.
 others_refused() {
 	if insmod "$test_modules/direct_user.ko" 2>/dev/null; then
@@ -144,8 +159,9 @@ need_module
 need_programs
 need_test_module direct_user
 need_test_module take_hook
+need_test_module refuse_call
 warm_up
-ktap_plan 9
+ktap_plan 10
 ktap_test "the first event of the machine's is a container's: clean" traced
 ktap_test "sysctl kernel.ftrace_enabled=0 is refused" not_switched_off
 ktap_test "a later direct user is refused" others_refused
@@ -155,4 +171,5 @@ ktap_test "beside function_graph: clean" beside_tracer function_graph
 ktap_test "an earlier direct user: not loaded, and the log says who" refused_when_late
 ktap_test "an earlier direct user of the last hook: nothing left behind" nothing_left_behind
 ktap_test "an earlier direct user of free_uid: loaded, and a kprobe watches it" references_beside
+ktap_test "ftrace refuses a hook of the references: loaded, and the log says why" references_refused
 ktap_end
