@@ -34,8 +34,8 @@ inline constexpr const char *kReferenceKinds[] = {"user", "ucounts"};
 struct Family {
 	const char *name;
 	bc_reference_kind kind;
-	const char *gets[6]; // functions, without gcc's suffixes
-	const char *puts[6];
+	const char *gets[10]; // functions, without gcc's suffixes
+	const char *puts[15];
 };
 
 // From kernel/{cred,sys,user,ucount,signal}.c, fs/{pipe,eventpoll,namespace}.c and so on, 6.1 and 6.12: every caller of
@@ -85,14 +85,17 @@ inline constexpr Family kFamilies[] = {
     {"uts-ns", BC_REFERENCE_UCOUNTS, {"copy_utsname"}, {"free_uts_ns", "copy_utsname"}},
     {"cgroup-ns", BC_REFERENCE_UCOUNTS, {"copy_cgroup_ns"}, {"free_cgroup_ns", "copy_cgroup_ns"}},
     {"time-ns", BC_REFERENCE_UCOUNTS, {"copy_time_ns"}, {"free_time_ns", "copy_time_ns"}},
-    {"inotify",
+    // One of inotify and fanotify: what frees a group or a mark jumps through its operations to either's, and is the one
+    // that called (fs/notify/{group,mark}.c).
+    {"fsnotify",
      BC_REFERENCE_UCOUNTS,
-     {"do_inotify_init", "inotify_update_watch"},
-     {"inotify_free_group_priv", "inotify_update_watch", "inotify_ignored_and_remove_idr"}},
-    {"fanotify",
-     BC_REFERENCE_UCOUNTS,
-     {"__do_sys_fanotify_init", "fanotify_add_mark", "do_fanotify_mark"},
-     {"fanotify_free_group_priv", "fanotify_freeing_mark", "fanotify_add_mark", "do_fanotify_mark"}},
+     {"do_inotify_init", "inotify_new_group", "inotify_update_watch", "inotify_new_watch",
+      "__x64_sys_inotify_add_watch", "__do_sys_fanotify_init", "__x64_sys_fanotify_init", "fanotify_add_mark",
+      "do_fanotify_mark", "__x64_sys_fanotify_mark"},
+     {"fsnotify_put_group", "fsnotify_final_destroy_group", "fsnotify_free_mark", "fsnotify_destroy_mark",
+      "fsnotify_destroy_marks", "fsnotify_clear_marks_by_group", "inotify_free_group_priv", "inotify_update_watch",
+      "inotify_ignored_and_remove_idr", "__x64_sys_inotify_add_watch", "fanotify_free_group_priv",
+      "fanotify_freeing_mark", "fanotify_add_mark", "do_fanotify_mark", "__x64_sys_fanotify_mark"}},
 };
 inline constexpr u32 kFamilyCount = sizeof(kFamilies) / sizeof(kFamilies[0]);
 inline constexpr u32 kNoFamily = kFamilyCount;

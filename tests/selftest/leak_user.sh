@@ -81,11 +81,102 @@ twin() {
 	expect_nothing_held "$CONTAINER_ID"
 }
 
+# Everything that ends a watch, and an instance, of one user who lives on: closed, taken away, its file deleted, its file system gone,
+# its process gone, seen once. Of fanotify a mark that is taken away and one that is closed with its group.
+python_watches='import ctypes, os, subprocess, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+uid, folder = int(sys.argv[1]), sys.argv[2]
+def sure(answer):
+    if answer < 0: raise OSError(ctypes.get_errno(), "refused")
+    return answer
+def file(name):
+    path = f"{folder}/{name}"
+    open(path, "w").close()
+    return path
+def watch(path, mask=2): # IN_MODIFY
+    group = sure(libc.inotify_init())
+    return group, sure(libc.inotify_add_watch(group, path.encode(), mask))
+def closed(ready, go):
+    os.close(watch(file("closed"))[0])
+def removed(ready, go):
+    group, number = watch(file("removed"))
+    sure(libc.inotify_rm_watch(group, number))
+    os.close(group)
+def deleted(ready, go):
+    path = file("deleted")
+    group, _ = watch(path)
+    os.unlink(path)
+    os.close(group)
+def unmounted(ready, go):
+    group, _ = watch(f"{folder}/mount")
+    ready()
+    go()
+    os.close(group)
+def once(ready, go):
+    path = file("once")
+    group, _ = watch(path, 2 | 0x80000000) # IN_ONESHOT
+    with open(path, "w") as f: f.write("seen")
+    os.close(group)
+def by_exit(ready, go):
+    watch(file("exit"))
+def fanotify(ready, go):
+    group = sure(libc.fanotify_init(0x200, 0)) # FAN_REPORT_FID
+    one, other = (file(name).encode() for name in ("one", "other"))
+    for path in (one, other): sure(libc.fanotify_mark(group, 1, ctypes.c_uint64(2), -100, path)) # FAN_MARK_ADD, FAN_MODIFY
+    sure(libc.fanotify_mark(group, 2, ctypes.c_uint64(2), -100, one)) # FAN_MARK_REMOVE
+    os.close(group)
+def as_user(work):
+    told, tell = os.pipe()
+    hear, say = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(uid, uid, uid)
+        try: work(lambda: os.write(tell, b"x"), lambda: os.read(hear, 1))
+        except BaseException as error: print(work.__name__, error, flush=True); os._exit(1)
+        os._exit(0)
+    return pid, lambda: os.read(told, 1), lambda: os.write(say, b"x")
+as_user(lambda ready, go: time.sleep(1000000)) # whose ucounts stay
+subprocess.run(["mount", "-t", "tmpfs", "watches", folder], check=True)
+os.mkdir(f"{folder}/mount")
+subprocess.run(["mount", "-t", "tmpfs", "unmounted", f"{folder}/mount"], check=True)
+os.chmod(folder, 0o777)
+for work in (closed, removed, deleted, unmounted, once, by_exit, fanotify):
+    pid, heard, say = as_user(work)
+    if work is unmounted:
+        heard()
+        subprocess.run(["umount", f"{folder}/mount"], check=True)
+        say()
+    if os.waitpid(pid, 0)[1]: sys.exit(1)
+open(f"{folder}.done", "w").close()
+time.sleep(1000000)'
+
+# Of what inotify and fanotify took of the ucounts of the user: UNMATCHED:OF NO FAMILY:GETS:PUTS, all call sites together.
+watch_references() {
+	awk -v uid="$uid" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["kind"] == "ucounts" && $at["uid"] == uid && $at["site"] ~ /notify/ {
+			gets += $at["gets"]; puts += $at["puts"]; open += $at["unmatched"]; unknown += $at["family"] == "-"
+		} END { print open + 0 ":" unknown + 0 ":" gets + 0 ":" puts + 0 }' "$proc/$CONTAINER_ID/references"
+}
+
+watches() {
+	local folder status=0
+	uid=$((uid + 1000))
+	folder=$(mktemp -d /tmp/watches.XXXXXX) || return
+	start_container -- python3 -c "$python_watches" "$uid" "$folder" || return
+	poll 60 test -e "$folder.done" || fail "the watches do not come to their end" || status=1
+	# Seven instances and watches, fanotify's second mark: fifteen of each.
+	expect "unmatched, of no family, gets, puts" 0:0:15:15 "$(watch_references)" || status=1
+	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/references"
+	kill_container || status=1
+	rm -rf "$folder" "$folder.done"
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" clean && return "$status"
+}
+
 need_module
 need_programs
 need_test_module skip_put
 warm_up
-ktap_plan 8
+ktap_plan 9
 ktap_test "a user lost by a pipe" one_user pipe pipe alloc_pipe_info in=free_pipe_info callee=free_uid
 ktap_test "a user lost by a descriptor under way" one_user scm scm "(__scm_send|scm_fp_dup)" in=__scm_destroy callee=free_uid
 ktap_test "every user lost by its credentials" all_users
@@ -93,4 +184,5 @@ ktap_test "ucounts lost by a segment that two users locked" one_ucounts
 for path in pipe scm cred shm; do
 	ktap_test "nothing armed, $path: clean" twin "$path"
 done
+ktap_test "watches and marks, however they end: each get has its put" watches
 ktap_end
