@@ -85,8 +85,8 @@ inline constexpr Family kFamilies[] = {
     {"uts-ns", BC_REFERENCE_UCOUNTS, {"copy_utsname"}, {"free_uts_ns", "copy_utsname"}},
     {"cgroup-ns", BC_REFERENCE_UCOUNTS, {"copy_cgroup_ns"}, {"free_cgroup_ns", "copy_cgroup_ns"}},
     {"time-ns", BC_REFERENCE_UCOUNTS, {"copy_time_ns"}, {"free_time_ns", "copy_time_ns"}},
-    // One of inotify and fanotify: what frees a group or a mark jumps through its operations to either's, and is the one
-    // that called (fs/notify/{group,mark}.c).
+    // One of inotify and fanotify: what frees a group or a mark jumps through its operations to either's, and is the
+    // one that called (fs/notify/{group,mark}.c).
     {"fsnotify",
      BC_REFERENCE_UCOUNTS,
      {"do_inotify_init", "inotify_new_group", "inotify_update_watch", "inotify_new_watch",

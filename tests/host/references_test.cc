@@ -135,15 +135,17 @@ TEST_F(Audit, ATailCallIsNamedByTheFunctionThatMadeItOrItsCaller)
 	EXPECT_EQ(family_of(BC_REFERENCE_USER, false, "user_shm_unlock+0x0"), kNoFamily);
 }
 
-// What puts the references of inotify's and fanotify's groups and marks jumps to their functions, and is the one that is seen.
+// What puts the references of inotify's and fanotify's groups and marks jumps to their functions, and is the one that
+// is seen.
 TEST_F(Audit, AWatchIsPutByWhateverFreesItsMark)
 {
 	const u32 family = family_of(BC_REFERENCE_UCOUNTS, true, "inotify_update_watch+0x23a");
 	ASSERT_NE(family, kNoFamily);
 	for (const char *get : {"do_inotify_init+0xf2", "do_fanotify_mark+0xdc7", "__do_sys_fanotify_init+0x124"})
 		EXPECT_EQ(family_of(BC_REFERENCE_UCOUNTS, true, get), family) << get;
-	for (const char *put : {"fsnotify_put_group+0x35", "fsnotify_free_mark+0x0", "fsnotify_destroy_mark+0x0",
-				"fsnotify_destroy_marks+0xce", "fanotify_free_group_priv+0x2b", "inotify_update_watch+0x2db"})
+	for (const char *put :
+	     {"fsnotify_put_group+0x35", "fsnotify_free_mark+0x0", "fsnotify_destroy_mark+0x0",
+	      "fsnotify_destroy_marks+0xce", "fanotify_free_group_priv+0x2b", "inotify_update_watch+0x2db"})
 		EXPECT_EQ(family_of(BC_REFERENCE_UCOUNTS, false, put), family) << put;
 }
 
