@@ -244,9 +244,10 @@ static int on_inlined(struct kprobe *kp, struct pt_regs *regs)
 	return 0;
 }
 
+/* By the stack: the instance has its return address only afterwards, and until then another call's (pre_handler_kretprobe()). */
 static int on_entry(struct kretprobe_instance *instance, struct pt_regs *regs)
 {
-	return is_inner(get_kretprobe_retaddr(instance));
+	return is_inner(*(unsigned long *)regs->sp);
 }
 
 static int on_return(struct kretprobe_instance *instance, struct pt_regs *regs)

@@ -158,6 +158,13 @@ watch_references() {
 		} END { print open + 0 ":" unknown + 0 ":" gets + 0 ":" puts + 0 }' "$proc/$CONTAINER_ID/references"
 }
 
+# What functions took of them whose name matches.
+taken_by() { # regex
+	awk -v uid="$uid" -v by="$1" 'NR == 1 { for (i = 1; i <= NF; i++) at[$i] = i; next }
+		$at["kind"] == "ucounts" && $at["uid"] == uid && $at["site"] ~ by { gets += $at["gets"] }
+		END { print gets + 0 }' "$proc/$CONTAINER_ID/references"
+}
+
 watches() {
 	local folder status=0
 	uid=$((uid + 1000))
@@ -166,6 +173,9 @@ watches() {
 	poll 60 test -e "$folder.done" || fail "the watches do not come to their end" || status=1
 	# Seven instances and watches, fanotify's second mark: fifteen of each.
 	expect "unmatched, of no family, gets, puts" 0:0:15:15 "$(watch_references)" || status=1
+	# They are taken by functions that look them up by another: it is the outer one that took them, each time. A process has its credentials'.
+	expect "taken within inc_ucount" 0 "$(taken_by '^(inc|alloc)_ucount')" || status=1
+	expect "taken for credentials" 8 "$(taken_by '^set_cred_ucounts')" || status=1
 	[ "$status" -eq 0 ] || cat "$proc/$CONTAINER_ID/references"
 	kill_container || status=1
 	rm -rf "$folder" "$folder.done"
