@@ -363,13 +363,15 @@ void bc_netns_end(struct bc_netns *search)
 
 void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper)
 {
+	const void *const *words = (const void *const *)(&net->cleanup_list + 1);
 	const void *part;
 
 	if (!net || xa_insert(&search->seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
 		return;
 	keeper->holder.by = "netns";
 	keeper->steps = 0;
-	words_keep(keeper, (const void *const *)net, WORDS(*net)); /* hooks of netfilter, settings, tables of hashes */
+	/* Hooks of netfilter, settings, tables of hashes. What comes first links it with other namespaces, one that is lost among them. */
+	words_keep(keeper, words, (const void *const *)(net + 1) - words);
 	walked(keeper, "net_device", devices_keep(keeper, net));
 	walked(keeper, "fib", routes_keep(keeper, net));
 	walked(keeper, "fib6", routes6_keep(keeper, net));

@@ -92,15 +92,26 @@ lost() {
 	unload_test_module leak_one
 }
 
+# A namespace that has lost its last put, beside the host's in the list of all: there are no others.
+lost_neighbour() {
+	load_test_module skip_put in=free_nsproxy callee=__put_net times=1 comm=net_left || return
+	cp "$(command -v sleep)" /tmp/net_left && run_container -- unshare --net /tmp/net_left 0 || return
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked
+	local status=$?
+	unload_test_module skip_put && rm /tmp/net_left
+	return "$status"
+}
+
 need_module
 need_programs
 need_test_module leak_one
+need_test_module skip_put
 command -v ip >/dev/null || ktap_skip_all "no ip"
 warm_up
 ip link set lo up
 ip rule add fwmark 8 table 4711 && ip -6 rule add fwmark 8 table 4711 && ip route add 203.0.113.128/25 dev lo table 4711 ||
 	ktap_skip_all "no rules, or no tables of routes"
-ktap_plan 8
+ktap_plan 9
 ktap_test "devices with addresses" devices
 ktap_test "addresses of the host's device" addresses
 ktap_test "routes" routes
@@ -109,4 +120,5 @@ ktap_test "a table of nftables" tables
 ktap_test "rules in a chain of the host's" chain_of_the_host
 ktap_test "a table of iptables" old_tables
 ktap_test "what is lost there is a leak" lost
+ktap_test "a lost namespace is a leak" lost_neighbour
 ktap_end
