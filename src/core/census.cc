@@ -325,6 +325,8 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 	}
 	if (!unknown || held > kMost || !may_search_) {
 		forget(c);
+		if (unknown)
+			believe(survivors);
 		return true;
 	}
 	c.census_waits = !c.suspected && c.census_due_ms == 0 && (now < next_ms_ || !is_next(c, now));
@@ -346,6 +348,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 
 void Census::apply(const Container &c, Survivors &survivors, u32 least)
 {
+	bool found = false;
 	Pause pause;
 	for (u32 i = 0; i < c.census_count; ++i, pause()) {
 		const CensusResult &r = c.census[i];
@@ -358,8 +361,22 @@ void Census::apply(const Container &c, Survivors &survivors, u32 least)
 			s->judgement.part = false;
 		} else if (r.alive && by_address(s->judgement) && !s->judgement.holder) {
 			s->judgement.verdict = kClasses[s->judgement.row].verdict;
+			s->judgement.found = found = true;
 		}
 	}
+	if (found)
+		survivors.follow_found();
+}
+
+// Nothing is looked for: it stays held, with what it has.
+void Census::believe(Survivors &survivors)
+{
+	Pause pause;
+	for (u32 i = 0; i < survivors.size(); ++i, pause()) {
+		Judgement &j = survivors[i].judgement;
+		j.found = j.verdict == Verdict::held && by_address(j);
+	}
+	survivors.follow_found();
 }
 
 void Census::forget(Container &c)

@@ -63,11 +63,15 @@ class Survivors
 	// Then nothing is called a leak: it is held, nobody knows by whom. False where there was nothing to doubt.
 	bool doubt(const char *torn);
 
+	// Then what belongs to those whose address has been found.
+	void follow_found();
+
 	// For a report: who of the survivors points to whom.
 	void find_referrers();
 
 	u32 size() const { return count_; }
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
+	Survivor &operator[](u32 i) { return entries_[i]; }
 	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
 	Survivor *at(u64 address) { return containing(address, true); }
 	const Survivor *around(u64 address) { return containing(address, false); }

@@ -11,10 +11,9 @@ namespace bc
 namespace
 {
 
-bool from_dentry(const Survivor &s)
-{
-	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
-}
+Proof proof_of(const Survivor &s) { return s.judgement.row == kNoRow ? Proof::part : kClasses[s.judgement.row].proof; }
+
+bool from_dentry(const Survivor &s) { return proof_of(s) == Proof::dentry; }
 
 bool may_own(const Survivor &s)
 {
@@ -22,6 +21,9 @@ bool may_own(const Survivor &s)
 		return false;
 	if (s.judgement.holder)
 		return true;
+	// What is in a leaked namespace's table must not excuse that: first it is searched for.
+	if (proof_of(s) == Proof::linked && !s.judgement.found)
+		return false;
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
 	return row_of(kClasses[s.judgement.row].proof).owns == Owns::yes;
@@ -117,6 +119,15 @@ const char *Survivors::find_holders()
 	keep_anchors();
 	forget_copies();
 	return torn;
+}
+
+void Survivors::follow_found()
+{
+	follow(Verdict::held);
+	if (classed_)
+		judge_mappings();
+	keep_anchors();
+	forget_copies();
 }
 
 bool Survivors::doubt(const char *torn)
@@ -217,7 +228,7 @@ void Survivors::scan(u32 index)
 	if (source.judgement.verdict != Verdict::held)
 		return;
 	reach_areas(source, bytes);
-	if (source.judgement.row != kNoRow && kClasses[source.judgement.row].proof == Proof::stack)
+	if (proof_of(source) == Proof::stack)
 		scan_area(source, index);
 }
 
@@ -256,6 +267,8 @@ void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 {
 	Judgement &j = target.judgement;
 	const Verdict verdict = source.judgement.verdict;
+	if (proof_of(source) == Proof::linked && proof_of(target) == Proof::net)
+		return; // whose it is, and not what it has
 	if (source.judgement.holder && !j.holder && (j.verdict == Verdict::leaked || j.verdict == Verdict::held)) {
 		j.holder = true;
 		copy_text(j.text, sizeof(j.text), source.judgement.text);

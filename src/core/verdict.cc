@@ -10,7 +10,7 @@ namespace bc
 namespace
 {
 
-// Is it allocated there? By the function's name, or by how that begins ("xfrm_*") or the name of its module
+// Is it allocated there? By the function's name, or by how that begins ("xfrm_pol*") or the name of its module
 // ("[ip_set*").
 bool is_made_by(const char *symbol, const char *where)
 {

@@ -60,6 +60,40 @@ TEST_F(StopLeft, InNoTableItIsLost)
 	EXPECT_EQ(verdict("alloc_pid+0x2d"), "leaked") << "what it has is as lost";
 }
 
+// What points to its namespace, or to what belongs to that, has not made it.
+TEST_F(StopLeft, WhatIsInALostNamespaceExcusesNothing)
+{
+	const u64 net = make(net_, kText + 0x2010);
+	const u64 of_net = make(k64_);
+	const u64 element = make(k64_, kText + 0x3010);
+	host::write_word(net + 8, of_net);
+	host::write_word(of_net + 8, element);
+	host::write_word(element + 8, net);
+	host::write_word(element + 16, of_net);
+	stopped_with({{net, place(0xffff888001230000, "kmalloc-1k")},
+		      {of_net, place(net, "net_namespace")},
+		      {element, place(of_net, "kmalloc-64")},
+		      {net, place(element, "kmalloc-64")},
+		      {of_net, place(element, "kmalloc-64")}},
+		     State::leaked);
+	EXPECT_EQ(verdict("copy_net_ns+0x10"), "leaked");
+	EXPECT_EQ(verdict("alloc_pid+0x2d"), "leaked");
+	EXPECT_EQ(verdict("hash_ip4_add+0x10[ip_set_hash_ip]"), "leaked");
+}
+
+TEST_F(StopLeft, HeldWithAllItHasWhereNothingMayBeSearched)
+{
+	bc_config config = config_;
+	config.no_search = true;
+	restart(config);
+	container_ = start(ns(1));
+	const u64 element = make(k64_, kText + 0x3010);
+	const u64 part = make(k64_);
+	host::write_word(element + 8, part);
+	stopped_with({}, State::held);
+	EXPECT_EQ(verdict("alloc_pid+0x2d"), "held");
+}
+
 TEST_F(StopLeft, AnotherModulesIsNot)
 {
 	make(k64_, kText + 0x6010);

@@ -249,7 +249,8 @@ ipvsadm -A -u 192.0.2.4:53 -s sh; ipvsadm -a -u 192.0.2.4:53 -r 192.0.2.10:53 -m
 ipsec_states='state="src 192.0.2.1 dst 192.0.2.2 proto esp spi"
 for i in 1 2 3; do ip xfrm state add $state $i mode tunnel reqid $i auth "hmac(sha1)" 0x0102030405060708090a0b0c0d0e0f1011121314 enc "cbc(aes)" 0x0102030405060708090a0b0c0d0e0f10; done
 ip xfrm state add $state 4 mode transport encap espinudp 4500 4500 0.0.0.0 aead "rfc4106(gcm(aes))" 0x0102030405060708090a0b0c0d0e0f1001020304 128'
-ipsec() {
+ipsec() { # between the host's
+	bash -ec "${ipsec_states//192.0.2/198.18.0}; ip xfrm policy add src 198.18.0.0/24 dst 198.51.0.0/16 dir out" || return
 	leaves "$ipsec_states"'
 for i in 1 2 3; do ip xfrm policy add src 192.0.2.$i/32 dst 198.51.100.0/24 dir out tmpl src 192.0.2.1 dst 192.0.2.2 proto esp reqid $i mode tunnel; done
 ip xfrm policy add src 192.0.0.0/16 dst 198.51.0.0/16 dir out' 'ip xfrm state flush; ip xfrm policy flush' '' "${ipsec_states//192.0.2/203.0.113}"'
