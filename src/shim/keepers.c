@@ -21,6 +21,7 @@
 static const struct kernfs_node *const *sysfs_root;
 static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begins with its kernfs_root, that with its node */
 static const struct list_head *const *chunks;
+static const struct list_head *trace_arrays;
 static const int *slots;
 static const char *const images[] = { "kexec_image", "kexec_crash_image" };
 static const void *const *image[ARRAY_SIZE(images)];
@@ -40,6 +41,7 @@ void bc_keepers_init(void)
 		image[i] = (const void *)bc_lookup(images[i]);
 	sysfs_root = (const void *)bc_lookup("sysfs_root_kn");
 	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
+	trace_arrays = (const void *)bc_lookup("ftrace_trace_arrays");
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
 	slots = (const void *)bc_lookup("pcpu_nr_slots");
 	if (area)
@@ -229,6 +231,10 @@ const char *bc_keepers(bc_holder_found found, void *context)
 	walked(&keeper, "percpu", chunks_keep(&keeper));
 	file_systems_keep(&keeper);
 	bpf_keeps(&keeper);
+	/* A directory in `instances`, until it is removed (kernel/trace/trace.h): struct trace_array begins with its place in the list. */
+	keeper.holder.by = "tracing";
+	if (trace_arrays)
+		list_walked(&keeper, "trace_array", trace_arrays);
 	memtypes_keep(&keeper);
 	ksm_keeps(&keeper);
 	for_next_keep(&keeper);
