@@ -89,7 +89,7 @@ TEST_F(Stop, HeldOnesAreGivenUpBeforeLeakedOnes)
 		ASSERT_NE(c, containers.overflow()) << n;
 		objects.push_back(make(k64_, kText + 0x2d, n));
 		if (state == State::held)
-			holders.push_back({objects.back(), {78, -1, "cwd", "sh"}});
+			holders.push_back({objects.back(), {78, -1, "cwd", "sh", BC_HOLDS}});
 		host::set_holders(holders);
 		stop_until(*c, state, n);
 	};

@@ -98,6 +98,7 @@ lost_neighbour() {
 	cp "$(command -v sleep)" /tmp/net_left && run_container -- unshare --net /tmp/net_left 0 || return
 	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked
 	local status=$?
+	expect_match "what leaked" '(^|[^_])copy_net_ns' "$(column "$proc/$CONTAINER_ID/leaks" site verdict=leaked)" || status=1
 	unload_test_module skip_put && rm /tmp/net_left
 	return "$status"
 }
