@@ -315,6 +315,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 {
 	u32 held = 0;
 	bool unknown = false; // somebody's, and nobody is named
+	survivors.lose_linked();
 	Pause pause;
 	for (u32 i = 0; i < survivors.size(); ++i, pause()) {
 		const Judgement &j = survivors[i].judgement;

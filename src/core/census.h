@@ -45,6 +45,7 @@ class Census
 	// For a report: what two searches have found.
 	static void recall(const Container &c, Survivors &survivors)
 	{
+		survivors.lose_linked();
 		if (c.census == nullptr)
 			believe(survivors);
 		else

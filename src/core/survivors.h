@@ -63,6 +63,9 @@ class Survivors
 	// Then nothing is called a leak: it is held, nobody knows by whom. False where there was nothing to doubt.
 	bool doubt(const char *torn);
 
+	// What is in a table, beside a network namespace that is lost: with it.
+	void lose_linked();
+
 	// Then what belongs to those whose address has been found.
 	void follow_found();
 

@@ -121,6 +121,21 @@ const char *Survivors::find_holders()
 	return torn;
 }
 
+// Its tables are as lost as it is. A stale word that has the address of one would excuse that, and by what is in it the
+// namespace.
+void Survivors::lose_linked()
+{
+	bool lost = false;
+	Pause pause;
+	for (u32 i = 0; i < count_ && !lost; ++i, pause())
+		lost = proof_of(entries_[i]) == Proof::net && entries_[i].judgement.verdict == Verdict::leaked;
+	for (u32 i = 0; i < count_ && lost; ++i, pause()) {
+		Judgement &j = entries_[i].judgement;
+		if (proof_of(entries_[i]) == Proof::linked && j.verdict == Verdict::held && !j.holder)
+			give(j, Verdict::leaked);
+	}
+}
+
 void Survivors::follow_found()
 {
 	follow(Verdict::held);

@@ -81,6 +81,23 @@ TEST_F(StopLeft, WhatIsInALostNamespaceExcusesNothing)
 	EXPECT_EQ(verdict("hash_ip4_add+0x10[ip_set_hash_ip]"), "leaked");
 }
 
+// ... not with a word that is left somewhere of one of its tables, either.
+TEST_F(StopLeft, AStaleWordExcusesNothingOfALostNamespace)
+{
+	const u64 net = make(net_, kText + 0x2010);
+	const u64 of_net = make(k64_);
+	const u64 element = make(k64_, kText + 0x3010);
+	host::write_word(element + 8, of_net);
+	host::write_word(of_net + 8, net);
+	stopped_with({{element, place(0xffff888001230000, "kmalloc-512")},
+		      {of_net, place(element, "kmalloc-64")},
+		      {net, place(of_net, "kmalloc-64")}},
+		     State::leaked);
+	EXPECT_EQ(verdict("copy_net_ns+0x10"), "leaked");
+	EXPECT_EQ(verdict("alloc_pid+0x2d"), "leaked");
+	EXPECT_EQ(verdict("hash_ip4_add+0x10[ip_set_hash_ip]"), "leaked");
+}
+
 TEST_F(StopLeft, HeldWithAllItHasWhereNothingMayBeSearched)
 {
 	bc_config config = config_;
