@@ -64,35 +64,26 @@ void bc_kept_init(void)
 		active_at = 0;
 }
 
-static void words_keep_for_next(struct keeper *keeper, const void *const *words, int count)
-{
-	const void *pointer;
-	int i;
-
-	for (i = 0; i < count; i++) {
-		if (GET(pointer, words + i))
-			keeps_for_next(keeper, pointer, BC_KEEPS);
-	}
-}
-
 static void variables_keep(struct keeper *keeper)
 {
 	int i, cpu;
 
+	keeper->holder.how = BC_KEEPS;
 	for (i = 0; i < ARRAY_SIZE(variables); i++) {
 		if (!variables[i].at)
 			continue;
 		keeper->holder.by = variables[i].by;
 		if (!variables[i].each_cpu) {
-			words_keep_for_next(keeper, (const void *const *)variables[i].at, variables[i].words);
+			words_keep(keeper, (const void *const *)variables[i].at, variables[i].words);
 			continue;
 		}
 		for_each_possible_cpu(cpu) {
 			const char *own = per_cpu_ptr((const char __percpu *)variables[i].at, cpu);
 
-			words_keep_for_next(keeper, (const void *const *)own, variables[i].words);
+			words_keep(keeper, (const void *const *)own, variables[i].words);
 		}
 	}
+	keeper->holder.how = BC_HOLDS;
 }
 
 /* ---- work queues: one by one, what each has. All of them are in one list. */

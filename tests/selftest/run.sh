@@ -11,9 +11,10 @@
 # only if none failed.
 cd "$(dirname "$0")" || exit 1
 
-# What needs little first, and kept before any other may need what it is the first to need; those that load and unload the module last, and at the end what no boot comes back from. Not bombs, which are
-# for a small machine, runtimes, which needs their packages, own_faults, for a debug kernel, cold, for one with KFENCE on, secure_boot, for
-# one of tests/secure_boot.sh, smoke, which says less, load, which has a machine of its own, and ftrace_killed, which ends that one.
+# What needs little first, and kept before any other may need what it is the first to need; those that load and unload the module last, and
+# at the end what no boot comes back from. Not bombs, which are for a small machine, runtimes, which needs their packages, own_faults, for a
+# debug kernel, cold, for one with KFENCE on, secure_boot, for one of tests/secure_boot.sh, smoke, which says less, load, which has a
+# machine of its own, and ftrace_killed, which ends that one.
 halves=(""
 	"clean kept hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
 		limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use"
