@@ -63,13 +63,32 @@ void keeps_area(struct keeper *keeper, const void *pointer)
 		keeps(keeper, static_call(bc_find_vm_area)(pointer));
 }
 
+static bool is_function(const void *const *at)
+{
+	const void *function;
+
+	return GET(function, at) && (unsigned long)function >= __START_KERNEL_map;
+}
+
+/*
+ * Does it only link a timer that is running, or a work in its queue, with what happens to wait beside it? Neither keeps the other. What is
+ * to be done is said two words behind the links of a timer, or just behind those of a work: struct timer_list, struct work_struct.
+ */
+static bool links_who_wait(const void *const *node)
+{
+	return (is_function(node + 3) && is_hashed((const struct hlist_node *)node)) ||
+	       (is_function(node + 2) && is_listed((const struct list_head *)node));
+}
+
 void words_keep(struct keeper *keeper, const void *const *words, int count)
 {
 	const void *pointer;
 	int i;
 
 	for (i = 0; i < count; i++) {
-		if (GET(pointer, words + i)) {
+		if (links_who_wait(words + i)) {
+			i++;
+		} else if (GET(pointer, words + i)) {
 			keeps(keeper, pointer);
 			keeps_area(keeper, pointer);
 		}

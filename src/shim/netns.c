@@ -30,6 +30,49 @@ static bool chain_keeps(struct keeper *keeper, const void *object, size_t next_a
 	return true;
 }
 
+/* ---- links: what only stands beside it in a list of all the machine's, one that is lost, is not kept by it */
+
+struct links {
+	size_t at, bytes;
+};
+
+#define LINKS(type, member) { offsetof(type, member), sizeof_field(type, member) }
+
+/* In this order on 6.1 and 6.12. */
+static const struct links of_device[] = {
+	LINKS(struct net_device, unreg_list),	   LINKS(struct net_device, close_list),      LINKS(struct net_device, todo_list),
+	LINKS(struct net_device, link_watch_list), LINKS(struct net_device, dev.kobj.entry), LINKS(struct net_device, dev.power),
+};
+/* All namespaces', and the last that a counter for each CPU is in, for CPUs that go (lib/percpu_counter.c). */
+static const struct links of_namespace[] = {
+	LINKS(struct net, list),
+	LINKS(struct net, exit_list),
+	LINKS(struct net, defer_free_list),
+	LINKS(struct net, cleanup_list),
+#if IS_ENABLED(CONFIG_IPV6)
+	LINKS(struct net, ipv6.ip6_dst_ops.pcpuc_entries),
+#endif
+#ifdef CONFIG_XFRM
+	LINKS(struct net, xfrm.xfrm4_dst_ops.pcpuc_entries),
+#if IS_ENABLED(CONFIG_IPV6)
+	LINKS(struct net, xfrm.xfrm6_dst_ops.pcpuc_entries),
+#endif
+#endif
+};
+
+static void words_but_links_keep(struct keeper *keeper, const char *object, size_t size, const struct links *links, int count)
+{
+	size_t from = 0, to;
+	int i;
+
+	for (i = 0; i <= count; i++) {
+		to = i < count ? links[i].at : size;
+		words_keep(keeper, (const void *const *)(object + from), (to - from) / sizeof(void *));
+		if (i < count)
+			from = to + links[i].bytes;
+	}
+}
+
 /* ---- devices */
 
 static bool addresses_keep(struct keeper *keeper, const struct net_device *dev)
@@ -65,7 +108,7 @@ static bool device_keeps(struct keeper *keeper, const struct net_device *dev)
 {
 	keeps(keeper, dev); /* somewhere inside: its start may be padded */
 	keeps_area(keeper, dev);
-	words_keep(keeper, (const void *const *)dev, WORDS(*dev));
+	words_but_links_keep(keeper, (const char *)dev, sizeof(*dev), of_device, ARRAY_SIZE(of_device));
 	return addresses_keep(keeper, dev) && addresses6_keep(keeper, dev);
 }
 
@@ -363,15 +406,14 @@ void bc_netns_end(struct bc_netns *search)
 
 void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper)
 {
-	const void *const *words = (const void *const *)(&net->cleanup_list + 1);
 	const void *part;
 
 	if (!net || xa_insert(&search->seen, (unsigned long)net >> L1_CACHE_SHIFT, xa_mk_value(1), GFP_KERNEL) == -EBUSY)
 		return;
 	keeper->holder.by = "netns";
 	keeper->steps = 0;
-	/* Hooks of netfilter, settings, tables of hashes. What comes first links it with other namespaces, one that is lost among them. */
-	words_keep(keeper, words, (const void *const *)(net + 1) - words);
+	/* Hooks of netfilter, settings, tables of hashes. */
+	words_but_links_keep(keeper, (const char *)net, sizeof(*net), of_namespace, ARRAY_SIZE(of_namespace));
 	walked(keeper, "net_device", devices_keep(keeper, net));
 	walked(keeper, "fib", routes_keep(keeper, net));
 	walked(keeper, "fib6", routes6_keep(keeper, net));

@@ -103,6 +103,23 @@ lost_neighbour() {
 	return "$status"
 }
 
+# Between two that live: its device and its counters for each CPU stand between theirs in the lists of all the machine's, its timers between
+# those that run until about the same time.
+lost_between() {
+	local before after status=0
+	load_test_module skip_put in=free_nsproxy callee=__put_net times=1 comm=net_left && cp "$(command -v sleep)" /tmp/net_left || return
+	unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec sleep 100000' &
+	before=$!
+	run_container -- unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec /tmp/net_left 0' || status=1
+	unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec sleep 100000' &
+	after=$!
+	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked || status=1
+	expect "what is held" "" "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held | sort | uniq -c)" || status=1
+	kill "$before" "$after"
+	unload_test_module skip_put && rm /tmp/net_left
+	return "$status"
+}
+
 need_module
 need_programs
 need_test_module leak_one
@@ -112,7 +129,7 @@ warm_up
 ip link set lo up
 ip rule add fwmark 8 table 4711 && ip -6 rule add fwmark 8 table 4711 && ip route add 203.0.113.128/25 dev lo table 4711 ||
 	ktap_skip_all "no rules, or no tables of routes"
-ktap_plan 9
+ktap_plan 10
 ktap_test "devices with addresses" devices
 ktap_test "addresses of the host's device" addresses
 ktap_test "routes" routes
@@ -122,4 +139,5 @@ ktap_test "rules in a chain of the host's" chain_of_the_host
 ktap_test "a table of iptables" old_tables
 ktap_test "what is lost there is a leak" lost
 ktap_test "a lost namespace is a leak" lost_neighbour
+ktap_test "one between two that live is a leak" lost_between
 ktap_end
