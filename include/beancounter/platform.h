@@ -223,6 +223,13 @@ struct bc_holder {
 typedef void (*bc_holder_found)(void *context, bc_u64 pointer, const struct bc_holder *holder);
 const char *bc_holders(bc_holder_found found, void *context);
 
+/* The object that describes memory outside the direct map, a struct vm_struct, of what is pointed into; 0: there is
+ * none. sleep */
+bc_u64 bc_area_of(bc_u64 pointer);
+/* What it describes, where that is the kernel's own: a device's memory is not to be read. False: nothing of the kind.
+ * sleep */
+bool bc_area(bc_u64 area, bc_u64 *start, bc_u64 *bytes);
+
 /*
  * Who has the address of an object: calls found() for every word of the kernel's own memory that says where one of
  * `ranges` is, but for those in the object itself, in what is free, and those that only link it with its like, in

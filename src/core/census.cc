@@ -14,7 +14,7 @@ namespace
 Proof proof_of(const Judgement &j) { return j.row == kNoRow ? Proof::part : kClasses[j.row].proof; }
 
 // Is that it is held all that is known?
-bool by_address(const Judgement &j) { return !j.part && proof_of(j) == Proof::address; }
+bool by_address(const Judgement &j) { return !j.part && row_of(proof_of(j)).by == By::search; }
 
 bool counts_references(const Judgement &j) { return proof_of(j) == Proof::dentry || proof_of(j) == Proof::inode; }
 
@@ -34,6 +34,7 @@ bool may_be_lost(const Judgement &j)
 	case Proof::inode:
 		return !is_findable(j.extra, j.aliases, j.nameless);
 	case Proof::address:
+	case Proof::linked:
 		return true;
 	default:
 		return false;
@@ -314,6 +315,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 {
 	u32 held = 0;
 	bool unknown = false; // somebody's, and nobody is named
+	survivors.lose_linked();
 	Pause pause;
 	for (u32 i = 0; i < survivors.size(); ++i, pause()) {
 		const Judgement &j = survivors[i].judgement;
@@ -324,6 +326,8 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 	}
 	if (!unknown || held > kMost || !may_search_) {
 		forget(c);
+		if (unknown)
+			believe(survivors);
 		return true;
 	}
 	c.census_waits = !c.suspected && c.census_due_ms == 0 && (now < next_ms_ || !is_next(c, now));
@@ -345,6 +349,7 @@ bool Census::take(Container &c, Survivors &survivors, u64 now)
 
 void Census::apply(const Container &c, Survivors &survivors, u32 least)
 {
+	bool found = false;
 	Pause pause;
 	for (u32 i = 0; i < c.census_count; ++i, pause()) {
 		const CensusResult &r = c.census[i];
@@ -357,8 +362,22 @@ void Census::apply(const Container &c, Survivors &survivors, u32 least)
 			s->judgement.part = false;
 		} else if (r.alive && by_address(s->judgement) && !s->judgement.holder) {
 			s->judgement.verdict = kClasses[s->judgement.row].verdict;
+			s->judgement.found = found = true;
 		}
 	}
+	if (found)
+		survivors.follow_found();
+}
+
+// Nothing is looked for: it stays held, with what it has.
+void Census::believe(Survivors &survivors)
+{
+	Pause pause;
+	for (u32 i = 0; i < survivors.size(); ++i, pause()) {
+		Judgement &j = survivors[i].judgement;
+		j.found = j.verdict == Verdict::held && by_address(j);
+	}
+	survivors.follow_found();
 }
 
 void Census::forget(Container &c)

@@ -43,7 +43,14 @@ class Census
 	bool take(Container &c, Survivors &survivors, u64 now);
 	u64 next_ms() const { return next_ms_; }
 	// For a report: what two searches have found.
-	static void recall(const Container &c, Survivors &survivors) { apply(c, survivors, kSure); }
+	static void recall(const Container &c, Survivors &survivors)
+	{
+		survivors.lose_linked();
+		if (c.census == nullptr)
+			believe(survivors);
+		else
+			apply(c, survivors, kSure);
+	}
 	static void forget(Container &c); // sleeps
 	u64 searches() const { return searches_; }
 	u64 longest_ms() const { return longest_ms_; }
@@ -54,6 +61,7 @@ class Census
 	static constexpr u64 kLongestPauseMs = 3600000;
 
 	static void apply(const Container &c, Survivors &survivors, u32 least);
+	static void believe(Survivors &survivors);
 	static bool is_next(const Container &c, u64 now);
 	bool search(Container &c, Survivors &survivors);
 

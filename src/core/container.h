@@ -54,7 +54,7 @@ static_assert(!may_become(State::running, State::clean), "a verdict comes after 
 static_assert(may_become(State::leaked, State::clean), "a late free turns a verdict around");
 
 inline constexpr u32 kStoppedKept = 64;
-inline constexpr u32 kExcuses = 88; // rows of the class table, verdict.h
+inline constexpr u32 kExcuses = 104; // rows of the class table, verdict.h
 
 // What a self-check found: selfcheck.h.
 enum class Books : u8 {

@@ -54,6 +54,7 @@ enum class Proof : u8 {
 	journal,
 	mount,
 	address,
+	linked,
 	kept,
 	holder,
 	part,
@@ -130,6 +131,7 @@ inline constexpr ProofRow kProofs[] = {
     {Proof::journal, BC_PROBE_JOURNAL},				      // a cached inode's
     {Proof::mount, BC_PROBE_MOUNT, By::state, Owns::yes},	      // in the mount namespace of a living task
     {Proof::address, BC_PROBE_NONE, By::search},		      // something that lives has its address
+    {Proof::linked, BC_PROBE_NONE, By::search, Owns::yes},	      // the same; has what it points to
     {Proof::kept, BC_PROBE_NONE, By::pointer, Owns::yes},	      // something of the kernel's own that stays does
     {Proof::holder, BC_PROBE_NONE, By::pointer}, // a living task's descriptor refers to it (survivors.h)
     {Proof::part, BC_PROBE_NONE, By::pointer},	 // an excused dentry, inode or node does

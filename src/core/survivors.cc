@@ -177,9 +177,30 @@ void Survivors::judge_owned()
 		if (j.owner == 0 || j.verdict == Verdict::leaked)
 			continue;
 		const Survivor *owner = containing(j.owner, false);
-		if (owner != nullptr && owner->judgement.verdict == Verdict::leaked)
-			give(j, Verdict::leaked);
+		if (owner == nullptr || owner->judgement.verdict != Verdict::leaked)
+			continue;
+		j.with_owner = true;
+		give(j, Verdict::leaked);
 	}
+}
+
+// ... unless somebody has that. False where there is nothing new.
+bool Survivors::hold_owned()
+{
+	bool held = false;
+	Pause pause;
+	for (u32 i = 0; i < count_; ++i, pause()) {
+		Judgement &j = entries_[i].judgement;
+		if (!j.with_owner || j.verdict != Verdict::leaked)
+			continue;
+		const Survivor *owner = containing(j.owner, false);
+		if (owner == nullptr || owner->judgement.verdict == Verdict::leaked)
+			continue;
+		hold_by(j, owner->judgement.text);
+		j.holder = owner->judgement.holder;
+		held = true;
+	}
+	return held;
 }
 
 } // namespace bc

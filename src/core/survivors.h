@@ -63,11 +63,18 @@ class Survivors
 	// Then nothing is called a leak: it is held, nobody knows by whom. False where there was nothing to doubt.
 	bool doubt(const char *torn);
 
+	// What is in a table, beside a network namespace that is lost: with it.
+	void lose_linked();
+
+	// Then what belongs to those whose address has been found.
+	void follow_found();
+
 	// For a report: who of the survivors points to whom.
 	void find_referrers();
 
 	u32 size() const { return count_; }
 	const Survivor &operator[](u32 i) const { return entries_[i]; }
+	Survivor &operator[](u32 i) { return entries_[i]; }
 	const Survivor *at(u64 address) const { return const_cast<Survivors *>(this)->containing(address, true); }
 	Survivor *at(u64 address) { return containing(address, true); }
 	const Survivor *around(u64 address) { return containing(address, false); }
@@ -80,6 +87,7 @@ class Survivors
 	static constexpr u32 kSlack = 1024;		// objects that may turn up between the count and the walk
 	static constexpr u32 kMostReferring = 1u << 16; // survivors that are searched for who points to whom
 	static constexpr u32 kMostScanned = 16;		// KiB of one object that are looked through for pointers
+	static constexpr u64 kMostOfArea = 1u << 26;	// ... and of memory outside the direct map
 
 	u32 stride_of(const Survivor &s) const;
 	u32 behind(u64 address) const; // how many start there or below
@@ -89,6 +97,7 @@ class Survivors
 	void judge_mappings();
 	void judge_named();
 	void judge_owned();
+	bool hold_owned();
 	bool had(Verdict v) const { return (had_ >> static_cast<u32>(v) & 1) != 0; }
 	void note(Verdict v) { had_ |= 1u << static_cast<u32>(v); }
 	void give(Judgement &j, Verdict v)
@@ -105,6 +114,9 @@ class Survivors
 	void hold(u64 pointer, const bc_holder &holder);
 	void reach(const Survivor &source, Survivor &target, u64 pointer);
 	u32 read(const Survivor &s);
+	void reach_areas(const Survivor &source, u32 bytes);
+	void scan_area(const Survivor &source, u32 index);
+	template <class Visit> void each_word(const Survivor &source, u32 bytes, Visit &&visit);
 	template <class Visit> void each_pointer(const Survivor &source, Visit &&visit);
 	void keep_anchors();
 	void push(u32 index);

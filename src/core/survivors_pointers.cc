@@ -11,10 +11,9 @@ namespace bc
 namespace
 {
 
-bool from_dentry(const Survivor &s)
-{
-	return s.judgement.row != kNoRow && kClasses[s.judgement.row].proof == Proof::dentry;
-}
+Proof proof_of(const Survivor &s) { return s.judgement.row == kNoRow ? Proof::part : kClasses[s.judgement.row].proof; }
+
+bool from_dentry(const Survivor &s) { return proof_of(s) == Proof::dentry; }
 
 bool may_own(const Survivor &s)
 {
@@ -22,6 +21,9 @@ bool may_own(const Survivor &s)
 		return false;
 	if (s.judgement.holder)
 		return true;
+	// What is in a leaked namespace's table must not excuse that: first it is searched for.
+	if (proof_of(s) == Proof::linked && !s.judgement.found)
+		return false;
 	if (s.judgement.row == kNoRow)
 		return s.judgement.part;
 	return row_of(kClasses[s.judgement.row].proof).owns == Owns::yes;
@@ -44,10 +46,9 @@ u32 Survivors::read(const Survivor &s)
 	return in_page < bytes && bc_read(words_, from, in_page) ? in_page : 0;
 }
 
-// Calls visit(target, pointer) for every word of an object that points into another survivor.
-template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+// Calls visit(target, pointer) for every word of the copy that points into another survivor.
+template <class Visit> void Survivors::each_word(const Survivor &source, u32 bytes, Visit &&visit)
 {
-	const u32 bytes = read(source);
 	const u64 lowest = entries_[0].address;
 	const u64 highest = entries_[count_ - 1].address + stride_of(entries_[count_ - 1]);
 	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
@@ -57,6 +58,11 @@ template <class Visit> void Survivors::each_pointer(const Survivor &source, Visi
 		if (target != nullptr && target != &source)
 			visit(*target, words_[w]);
 	}
+}
+
+template <class Visit> void Survivors::each_pointer(const Survivor &source, Visit &&visit)
+{
+	each_word(source, read(source), visit);
 }
 
 // Whoever has a pointer to something held stays: the next look needs it to see that the rest of the references has
@@ -105,12 +111,38 @@ const char *Survivors::find_holders()
 		health.count_torn();
 	}
 	follow(Verdict::cached);
-	follow(Verdict::held);
+	do
+		follow(Verdict::held);
+	while (classed_ && hold_owned());
 	if (classed_)
 		judge_mappings();
 	keep_anchors();
 	forget_copies();
 	return torn;
+}
+
+// Its tables are as lost as it is. A stale word that has the address of one would excuse that, and by what is in it the
+// namespace.
+void Survivors::lose_linked()
+{
+	bool lost = false;
+	Pause pause;
+	for (u32 i = 0; i < count_ && !lost; ++i, pause())
+		lost = proof_of(entries_[i]) == Proof::net && entries_[i].judgement.verdict == Verdict::leaked;
+	for (u32 i = 0; i < count_ && lost; ++i, pause()) {
+		Judgement &j = entries_[i].judgement;
+		if (proof_of(entries_[i]) == Proof::linked && j.verdict == Verdict::held && !j.holder)
+			give(j, Verdict::leaked);
+	}
+}
+
+void Survivors::follow_found()
+{
+	follow(Verdict::held);
+	if (classed_)
+		judge_mappings();
+	keep_anchors();
+	forget_copies();
 }
 
 bool Survivors::doubt(const char *torn)
@@ -206,13 +238,52 @@ void Survivors::follow(Verdict from)
 void Survivors::scan(u32 index)
 {
 	const Survivor source = entries_[index];
-	each_pointer(entries_[index], [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+	const u32 bytes = read(source);
+	each_word(entries_[index], bytes, [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+	if (source.judgement.verdict != Verdict::held)
+		return;
+	reach_areas(source, bytes);
+	if (proof_of(source) == Proof::stack)
+		scan_area(source, index);
+}
+
+// What somebody has may lie outside the direct map in part, as programs of BPF do: then what describes that memory is
+// his, too.
+void Survivors::reach_areas(const Survivor &source, u32 bytes)
+{
+	for (u32 w = 0; w < bytes / sizeof(u64); ++w) {
+		const u64 area = bc_area_of(words_[w]);
+		Survivor *target = area == 0 ? nullptr : containing(area, true);
+		if (target != nullptr && target->address != source.address)
+			reach(source, *target, area);
+	}
+}
+
+// ... and what that memory has pointers to.
+void Survivors::scan_area(const Survivor &source, u32 index)
+{
+	u64 at = 0;
+	u64 length = 0;
+	if (!bc_area(source.address, &at, &length))
+		return;
+	const u64 end = at + (length < kMostOfArea ? length : kMostOfArea);
+	Pause pause{4};
+	for (; at < end; at += kPageSize, pause()) {
+		const u32 bytes = static_cast<u32>(kPageSize);
+		if (!bc_read(words_, reinterpret_cast<const void *>(at), bytes))
+			continue;
+		each_word(entries_[index], bytes,
+			  [&](Survivor &target, u64 pointer) { reach(source, target, pointer); });
+		reach_areas(source, bytes);
+	}
 }
 
 void Survivors::reach(const Survivor &source, Survivor &target, u64 pointer)
 {
 	Judgement &j = target.judgement;
 	const Verdict verdict = source.judgement.verdict;
+	if (proof_of(source) == Proof::linked && proof_of(target) == Proof::net)
+		return; // whose it is, and not what it has
 	if (source.judgement.holder && !j.holder && (j.verdict == Verdict::leaked || j.verdict == Verdict::held)) {
 		j.holder = true;
 		copy_text(j.text, sizeof(j.text), source.judgement.text);

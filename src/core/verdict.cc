@@ -7,12 +7,35 @@
 namespace bc
 {
 
+namespace
+{
+
+// Is it allocated there? By the function's name, or by how that begins ("xfrm_pol*") or the name of its module
+// ("[ip_set*").
+bool is_made_by(const char *symbol, const char *where)
+{
+	const u32 length = length_of(where);
+	if (where[0] == '[') {
+		while (*symbol != 0 && *symbol != '[')
+			++symbol;
+	}
+	if (length == 0 || where[length - 1] != '*')
+		return where[0] == '[' ? same_text(symbol, where) : in_function(symbol, where);
+	for (u32 i = 0; i + 1 < length; ++i) {
+		if (symbol[i] != where[i])
+			return false;
+	}
+	return true;
+}
+
+} // namespace
+
 u32 class_of(const Site &site)
 {
 	char symbol[192];
 	sites.symbol(site, symbol, sizeof(symbol));
 	for (u32 row = 0; row < kClassRows; ++row) {
-		if (kClasses[row].function[0] != 0 && in_function(symbol, kClasses[row].function) &&
+		if (kClasses[row].function[0] != 0 && is_made_by(symbol, kClasses[row].function) &&
 		    starts_with(sites.cache_name(site), kClasses[row].cache))
 			return row;
 	}

@@ -20,6 +20,7 @@ enum class Verdict : u8 {
 };
 inline constexpr const char *kVerdictNames[] = {"leaked", "held", "deferred", "reclaimable", "cached"};
 
+// A function that ends with a star is all that begin so ("xfrm_pol*"); a module's name is all of that ("[ip_set*").
 struct ClassRow {
 	const char *name;
 	const char
@@ -166,6 +167,19 @@ inline constexpr ClassRow kClasses[] = {
      "whoever gives back an element of a reserve that is not full fills it up; a CPU keeps bios of io_uring's "
      "direct reads"},
     {"reserve", "mempool_alloc_noprof", "", Verdict::cached, Proof::address, 0, "the same, 6.12"},
+    {"nftables", "[nf_tables]", "", Verdict::held, Proof::linked, 0,
+     "in nftables of a network namespace that lives on: an element of a set, until it is removed"},
+    {"ipset", "[ip_set*", "", Verdict::held, Proof::linked, 0, "an ipset, or in one, likewise"},
+    {"ipvs", "[ip_vs*", "", Verdict::held, Proof::linked, 0, "a service of IPVS, or a server of one, likewise"},
+    {"ipsec", "xfrm_state_alloc", "", Verdict::held, Proof::linked, 0, "a state of IPsec, likewise"},
+    {"ipsec", "xfrm_pol*", "", Verdict::held, Proof::linked, 0, "a policy, or what its tables need for it"},
+    {"ipsec", "[xfrm_user]", "", Verdict::held, Proof::linked, 0, "a part of one"},
+    {"bpf-element", "bpf_map_kmalloc_node", "", Verdict::held, Proof::linked, 0,
+     "in a map of BPF that has a name, or is in use"},
+    {"bpf-element", "alloc_bulk", "", Verdict::held, Proof::linked, 0, "the same, or kept for one"},
+    {"bpf-element", "__alloc", "", Verdict::held, Proof::linked, 0, "the same, where it is not inlined"},
+    {"hash-table", "bucket_table_alloc", "", Verdict::held, Proof::linked, 0,
+     "of the host's: made larger by whoever added one too many"},
     {"kept", "-", "", Verdict::cached, Proof::kept, 0,
      "something of the kernel's own points to it and keeps it for whoever is the next to need it"},
     {"holder", "-", "", Verdict::held, Proof::holder, 0, "a living task outside refers to it: details names it"},
@@ -188,7 +202,9 @@ struct Judgement {
 	bool anchor = false;	      // excused, but something held is explained by it in part
 	bool holder = false;	      // a living task refers to it: text names it
 	bool alone = false;	      // kept, and not what it points to
+	bool found = false;	      // a search of the memory has found who has it, or none was possible
 	bool part = false;	      // excused since something excused points to it
+	bool with_owner = false;      // leaked, since its owner is
 	bool waits_for_alias = false; // an inode whose name is not excused (yet)
 	u32 row = kNoRow;
 	s64 extra = 0;	       // references that nothing explains

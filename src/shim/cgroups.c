@@ -7,6 +7,7 @@
  * What a removed memory cgroup's objects were charged to (struct obj_cgroup) is its parent's from then on: mm/memcontrol.c,
  * memcg_reparent_objcgs().
  */
+#include <linux/bpf-cgroup.h>
 #include <linux/cgroup-defs.h>
 #include <linux/memcontrol.h>
 #include <linux/nodemask.h>
@@ -88,9 +89,34 @@ static bool sets_keep(struct keeper *keeper, const struct cgroup *cgroup)
 	return node;
 }
 
+/* Programs that somebody has attached to it: for each kind a list of them, and what has those of the cgroups above, too. */
+static bool programs_keep(struct keeper *keeper, const struct cgroup *cgroup)
+{
+#ifdef CONFIG_CGROUP_BPF
+	const struct bpf_prog_list *attached;
+	const struct hlist_node *node;
+	int i;
+
+	words_keep(keeper, (const void *const *)cgroup->bpf.effective, ARRAY_SIZE(cgroup->bpf.effective));
+	for (i = 0; i < ARRAY_SIZE(cgroup->bpf.progs); i++) {
+		if (!GET(node, (const struct hlist_node *const *)&cgroup->bpf.progs[i].first))
+			return false;
+		while (node) {
+			attached = hlist_entry(node, struct bpf_prog_list, node);
+			keeps(keeper, attached);
+			words_keep(keeper, (const void *const *)attached, sizeof(*attached) / sizeof(void *));
+			if (!step(keeper) || !GET(node, (const struct hlist_node *const *)&node->next))
+				return false;
+		}
+	}
+#endif
+	return true;
+}
+
 static bool cgroup_keeps(struct keeper *keeper, const struct cgroup_subsys_state *css)
 {
 	keeps(keeper, css);
+	walked(keeper, "bpf", programs_keep(keeper, container_of(css, struct cgroup, self)));
 	return walked(keeper, "css_set", sets_keep(keeper, container_of(css, struct cgroup, self)));
 }
 

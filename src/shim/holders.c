@@ -62,6 +62,7 @@ static void files_refer(struct search *search, struct task_struct *task)
 	for (fd = 0; (file = next_file(task, &fd)); fd++) {
 		search->keeper.holder.fd = fd;
 		bc_file_refers(file, &search->ipc_ns, &search->keeper);
+		bc_namespace_file_refers(file, &search->nets, &search->ipc_ns, &search->keeper);
 		fput(file);
 		cond_resched();
 	}
@@ -261,6 +262,7 @@ const char *bc_holders(bc_holder_found found, void *context)
 		put_task_struct(task);
 		cond_resched();
 	}
+	bc_namespaces_refer(&search.nets, &search.ipc_ns, &search.keeper);
 	bc_netns_end(&search.nets);
 	bc_keyrings_end(&search.keyrings);
 	torn = bc_keepers(found, context);

@@ -9,7 +9,6 @@
  */
 #include <linux/fs.h>
 #include <linux/ipc_namespace.h>
-#include <linux/magic.h>
 #include <linux/ns_common.h>
 #include <linux/user_namespace.h>
 
@@ -73,25 +72,16 @@ void bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct kee
 }
 
 /* /proc/PID/ns/ipc: nobody may be in it any more. */
-static void open_namespace_keeps(struct keeper *keeper, const struct file *file, const void **last)
+void bc_ipc_common_refers(const struct ns_common *common, const void *its_operations, const void **last, struct keeper *keeper)
 {
-	const struct inode *inode = file_inode(file);
-	const struct ns_common *common;
-	const void *its_operations;
-
-	if (!inode || inode->i_sb->s_magic != NSFS_MAGIC)
-		return;
-	common = READ_ONCE(inode->i_private);
-	if (!common || !GET(its_operations, &common->ops) || !its_operations || its_operations != ns_operations)
-		return;
-	bc_ipc_refers(container_of(common, struct ipc_namespace, ns), last, keeper);
+	if (its_operations && its_operations == ns_operations)
+		bc_ipc_refers(container_of(common, struct ipc_namespace, ns), last, keeper);
 }
 
 void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
 {
 	bc_ipc_refers(attached_keeps(keeper, file), last, keeper);
 	walked(keeper, "mqueue", open_queue_keeps(keeper, file));
-	open_namespace_keeps(keeper, file, last);
 }
 
 void ipc_keeps(struct keeper *keeper)

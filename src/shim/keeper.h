@@ -20,6 +20,7 @@ struct ipc_namespace;
 struct mm_struct;
 struct net;
 struct net_device;
+struct ns_common;
 struct simple_xattrs;
 struct socket;
 
@@ -129,6 +130,10 @@ void clone_keeps(struct keeper *keeper, struct task_struct *task);
 /* sockets.c; of an open one, likewise */
 void socket_keeps(struct keeper *keeper, const struct socket *socket);
 
+/* bpf.c */
+void bc_bpf_init(void);
+void bpf_keeps(struct keeper *keeper);
+
 /* inodes.c */
 void bc_inodes_init(void);
 bool xattrs_keep(struct keeper *keeper, const struct simple_xattrs *xattrs);
@@ -183,6 +188,7 @@ void bc_ipc_init(void);
 void ipc_keeps(struct keeper *keeper);
 void bc_ipc_refers(const struct ipc_namespace *ns, const void **last, struct keeper *keeper);
 void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper);
+void bc_ipc_common_refers(const struct ns_common *common, const void *its_operations, const void **last, struct keeper *keeper);
 #else
 static inline void bc_ipc_init(void)
 {
@@ -196,9 +202,12 @@ static inline void bc_ipc_refers(const struct ipc_namespace *ns, const void **la
 static inline void bc_ipc_file_refers(const struct file *file, const void **last, struct keeper *keeper)
 {
 }
+static inline void bc_ipc_common_refers(const struct ns_common *common, const void *its_operations, const void **last, struct keeper *keeper)
+{
+}
 #endif
 
-/* netns.c: a living task's, but for those that this search has looked at */
+/* netns.c: one that lives, but for those that this search has looked at */
 struct bc_netns {
 	struct xarray seen;
 	const unsigned int *nft, *xt; /* where nftables and iptables have their number */
@@ -207,5 +216,10 @@ struct bc_netns {
 void bc_netns_begin(struct bc_netns *search);
 void bc_netns_refers(const struct net *net, struct bc_netns *search, struct keeper *keeper);
 void bc_netns_end(struct bc_netns *search);
+
+/* namespaces.c: an open file's, which is held; and all that are mounted somewhere */
+void bc_namespaces_init(void);
+void bc_namespace_file_refers(const struct file *file, struct bc_netns *nets, const void **last_ipc_ns, struct keeper *keeper);
+void bc_namespaces_refer(struct bc_netns *nets, const void **last_ipc_ns, struct keeper *keeper);
 
 #endif

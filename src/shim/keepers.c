@@ -21,10 +21,10 @@
 static const struct kernfs_node *const *sysfs_root;
 static struct kernfs_node *const *const *cgroup_root; /* struct cgroup_root begins with its kernfs_root, that with its node */
 static const struct list_head *const *chunks;
+static const struct list_head *trace_arrays;
 static const int *slots;
 static const char *const images[] = { "kexec_image", "kexec_crash_image" };
 static const void *const *image[ARRAY_SIZE(images)];
-static const struct list_head *packs;
 
 static struct vm_struct *no_area(const void *address)
 {
@@ -41,20 +41,41 @@ void bc_keepers_init(void)
 		image[i] = (const void *)bc_lookup(images[i]);
 	sysfs_root = (const void *)bc_lookup("sysfs_root_kn");
 	cgroup_root = (const void *)bc_lookup("cgrp_dfl_root");
+	trace_arrays = (const void *)bc_lookup("ftrace_trace_arrays");
 	chunks = (const void *)bc_lookup("pcpu_chunk_lists");
 	slots = (const void *)bc_lookup("pcpu_nr_slots");
-	packs = (const void *)bc_lookup("pack_list");
 	if (area)
 		static_call_update(bc_find_vm_area, (void *)area);
+	bc_bpf_init();
 	bc_clones_init();
 	bc_files_init();
 	bc_inodes_init();
 	bc_ksm_init();
 	bc_kept_init();
 	bc_memtypes_init();
+	bc_namespaces_init();
 	bc_ipc_init();
 	bc_cgroups_init();
 	bc_terminals_init();
+}
+
+u64 bc_area_of(u64 pointer)
+{
+	if (!is_vmalloc_addr((const void *)pointer) && pointer - MODULES_VADDR >= MODULES_LEN)
+		return 0;
+	return (u64)static_call(bc_find_vm_area)((const void *)pointer);
+}
+
+bool bc_area(u64 area, u64 *start, u64 *bytes)
+{
+	struct vm_struct copy;
+
+	if (!GET(copy, (const struct vm_struct *)area) || !(copy.flags & (VM_ALLOC | VM_USERMAP)) || copy.flags & VM_IOREMAP ||
+	    bc_area_of((u64)copy.addr) != area)
+		return false;
+	*start = (u64)copy.addr;
+	*bytes = get_vm_area_size(&copy);
+	return true;
 }
 
 void keeps_area(struct keeper *keeper, const void *pointer)
@@ -211,29 +232,6 @@ static void images_keep(struct keeper *keeper)
 
 #endif
 
-/* ---- BPF: a pack of programs is the machine's, and lives as long as anybody's program is in it (kernel/bpf/core.c) */
-
-struct pack {
-	struct list_head list;
-	const void *programs; /* in the modules' part of the address space */
-};
-
-static bool packs_keep(struct keeper *keeper)
-{
-	const struct list_head *node = packs;
-	const void *programs;
-
-	if (!packs)
-		return true;
-	while (next_of_list(keeper, packs, &node)) {
-		if (!GET(programs, &((const struct pack *)node)->programs))
-			return false;
-		keeps(keeper, node);
-		keeps(keeper, static_call(bc_find_vm_area)(programs));
-	}
-	return node;
-}
-
 const char *bc_keepers(bc_holder_found found, void *context)
 {
 	struct keeper keeper = { .found = found, .context = context, .holder.fd = -1 };
@@ -251,9 +249,11 @@ const char *bc_keepers(bc_holder_found found, void *context)
 	keeper.holder.by = "percpu";
 	walked(&keeper, "percpu", chunks_keep(&keeper));
 	file_systems_keep(&keeper);
-	keeper.steps = 0;
-	keeper.holder.by = "bpf";
-	walked(&keeper, "bpf", packs_keep(&keeper));
+	bpf_keeps(&keeper);
+	/* A directory in `instances`, until it is removed (kernel/trace/trace.h): struct trace_array begins with its place in the list. */
+	keeper.holder.by = "tracing";
+	if (trace_arrays)
+		list_walked(&keeper, "trace_array", trace_arrays);
 	memtypes_keep(&keeper);
 	ksm_keeps(&keeper);
 	for_next_keep(&keeper);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a living task's network namespace has: its devices with their addresses, routes, rules, tables of nftables and iptables. A container
+ * What a network namespace has that a living task is in, or that has a name: its devices with their addresses, routes, rules, tables of nftables and iptables. A container
  * that shares it makes them for good, as agents do that set up a machine's network; they go when somebody removes them, not with who made
  * them. Each table is walked from the namespace on: what is in none of them is not held.
  */

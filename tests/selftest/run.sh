@@ -18,7 +18,7 @@ cd "$(dirname "$0")" || exit 1
 halves=(""
 	"clean kept hooks leak_one leak_user leak_pid stacks corpus exploit exact old_format old_parsers views permissions
 		limits limits_memory limits_disks stop give_back large above reserve terminals sockets holders first_use"
-	"left_behind host_network cgroups borders torn shared readers beanctl fail_nth sandboxes
+	"left_behind host_network set_up cgroups borders torn shared readers beanctl fail_nth sandboxes
 		since_load limits_default exhausted cpus neighbours faces load_unload locked_down")
 same="old_format old_parsers readers beanctl sandboxes exhausted"
 # shellcheck disable=SC2048,SC2086 # words on purpose

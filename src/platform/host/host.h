@@ -63,7 +63,8 @@ void drop_slab(bc_u64 first);
 
 // ---- contents of objects, for bc_read(). What was never written reads as zeros, where there is a slab.
 void write_word(bc_u64 address, bc_u64 word);
-void guard_page(bc_u64 index); // nothing can be read there
+void guard_page(bc_u64 index);				// nothing can be read there
+void add_area(bc_u64 area, bc_u64 start, bc_u64 bytes); // memory outside the direct map, and what describes it
 
 // ---- symbols
 void add_symbol(bc_u64 start, bc_u64 size, const char *name, const char *module = "");

@@ -38,6 +38,7 @@ struct Objects {
 	std::map<bc_u64, Slab> slabs; // by first page
 	std::map<bc_u64, bc_u64> words;
 	std::set<bc_u64> guards;
+	std::map<bc_u64, std::pair<bc_u64, bc_u64>> areas; // by what describes one: where it is, how long
 	std::map<bc_u64, Symbol> symbols;
 	std::map<bc_u32, std::vector<bc_u64>> stacks;
 	bool restricted = false;
@@ -100,6 +101,11 @@ void drop_slab(bc_u64 first)
 void write_word(bc_u64 address, bc_u64 word)
 {
 	g_objects.with([&](Objects &o) { o.words[address] = word; });
+}
+
+void add_area(bc_u64 area, bc_u64 start, bc_u64 bytes)
+{
+	g_objects.with([&](Objects &o) { o.areas[area] = {start, bytes}; });
 }
 
 void guard_page(bc_u64 index)
@@ -193,6 +199,29 @@ bc_u64 bc_object_address(bc_u64 page, bc_u32 low, bc_u32 high, bc_u32 stride)
 		const bc_u64 nth = (page + low - start + stride - 1) / stride;
 		const bc_u64 object = start + nth * stride;
 		return object < page + high ? object : 0;
+	});
+}
+
+bc_u64 bc_area_of(bc_u64 pointer)
+{
+	return g_objects.with([&](Objects &o) -> bc_u64 {
+		for (const auto &[area, memory] : o.areas) {
+			if (pointer - memory.first < memory.second)
+				return area;
+		}
+		return 0;
+	});
+}
+
+bool bc_area(bc_u64 area, bc_u64 *start, bc_u64 *bytes)
+{
+	return g_objects.with([&](Objects &o) {
+		const auto found = o.areas.find(area);
+		if (found == o.areas.end())
+			return false;
+		*start = found->second.first;
+		*bytes = found->second.second;
+		return true;
 	});
 }
 
