@@ -103,16 +103,25 @@ lost_neighbour() {
 	return "$status"
 }
 
-# Between two that live: its device and its counters for each CPU stand between theirs in the lists of all the machine's, its timers between
-# those that run until about the same time.
+# exec COMMAND in a namespace of its own that has a timer running. By ioctl(): a socket of netlink's, which ip has, keeps its namespace until RCU
+# has freed it, and whose put is the last is chance then.
+timed='import fcntl, os, socket, struct, sys
+fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), 0x8914, struct.pack("16sh14x", b"lo", 0x49)) # SIOCSIFFLAGS
+fcntl.ioctl(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM), 0x8916, socket.inet_pton(socket.AF_INET6, "2001:db8::1") + struct.pack("Ii", 64, 1))
+os.execv(sys.argv[1], sys.argv[1:])'
+
+# Between two that live: its device and its counters for each CPU stand between theirs in the lists of all the machine's, its timer between
+# theirs, that run until about the same time.
 lost_between() {
-	local before after status=0
-	load_test_module skip_put in=free_nsproxy callee=__put_net times=1 comm=net_left && cp "$(command -v sleep)" /tmp/net_left || return
-	unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec sleep 100000' &
+	local before after status=0 sleep
+	sleep=$(command -v sleep)
+	load_test_module skip_put in=free_nsproxy callee=__put_net times=1 comm=net_left && cp "$sleep" /tmp/net_left || return
+	unshare --net python3 -c "$timed" "$sleep" 100000 &
 	before=$!
-	run_container -- unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec /tmp/net_left 0' || status=1
-	unshare --net sh -c 'ip link set lo up && ip address add 2001:db8::1/64 dev lo && exec sleep 100000' &
+	run_container -- unshare --net python3 -c "$timed" /tmp/net_left 0 || status=1
+	unshare --net python3 -c "$timed" "$sleep" 100000 &
 	after=$!
+	expect "calls left out" 1 "$(cat /sys/module/skip_put/parameters/skipped)" || status=1
 	wait_verdict "$CONTAINER_ID" && expect_state "$CONTAINER_ID" leaked || status=1
 	expect "what is held" "" "$(column "$proc/$CONTAINER_ID/leaks" details verdict=held | sort | uniq -c)" || status=1
 	kill "$before" "$after"
