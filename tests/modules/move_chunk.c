@@ -3,7 +3,7 @@
  * Tears the search's walk of per-CPU memory (src/shim/keepers.c), at each of its turns or `times`: the first chunk is moved to another slot
  * just when the walk is to go on from it, as another CPU that allocates or frees moves it (mm/percpu.c, pcpu_chunk_relocate(), 6.1 and 6.12).
  * `rounds`: how often the walk has then gone on from that slot's head, which is no chunk, and leads round that slot for ever;
- * after some it is sent away.
+ * after some it is sent away. Once it may: another CPU has moved the chunk back meanwhile, and each slot has its turn.
  *
  * A slot only says where an allocation looks first, and the first chunk is never freed: where it stays does no harm.
  */
@@ -24,6 +24,7 @@ static struct list_head *chunk, *lists; /* struct pcpu_chunk begins with its pla
 static int count;
 static spinlock_t *lock;
 static struct list_head *moved_to; /* in this walk */
+static bool had_its_turn;
 
 module_param_cb(moved, &happened_ops, NULL, 0444);
 MODULE_PARM_DESC(moved, "how often it was moved in a walk");
@@ -69,12 +70,16 @@ static int before_a_read(struct kprobe *kp, struct pt_regs *regs)
 
 	if (regs->dx != sizeof(from->next))
 		return 0;
-	if (from == lists) /* it begins */
+	if (from == lists) { /* it begins */
 		moved_to = NULL;
-	else if (from == moved_to && ++rounds % ENOUGH == 0)
+		had_its_turn = false;
+	} else if (from == moved_to && !had_its_turn) {
+		had_its_turn = true;
+	} else if (from == moved_to && ++rounds % ENOUGH == 0) {
 		regs->si = 0; /* there is nothing to be read, and the walk is over */
-	else if (from == chunk && !moved_to)
+	} else if (from == chunk && !moved_to) {
 		move_it();
+	}
 	return 0;
 }
 
