@@ -217,7 +217,8 @@ static void say_who(const struct bc_hook *hook)
 		static_call_update(bc_find_rec_direct, (void *)find);
 	owner = static_call(bc_find_rec_direct)(hook->direct.site);
 	if (owner) {
-		bc_symbol(owner, name, sizeof(name));
+		/* A byte further: the kernel takes the end of what BPF has before it for a part of that (kernel/bpf/core.c, bpf_tree_comp()). */
+		bc_symbol(owner + 1, name, sizeof(name));
 		pr_err("%s: another direct user of ftrace is there already: %s. It is a BPF program of type fentry, fexit or fmod_ret, or another module: see bpftool prog, lsmod. Only one fits\n",
 		       hook->name, name);
 	} else {
